@@ -1,0 +1,137 @@
+/**
+ * Every metric a node keeps, in one place: name, meaning, labels and their values.
+ *
+ * Names follow Prometheus: prefix, base unit, `_total` for counters. The last value of a label list catches what is
+ * not listed, so the number of series is fixed (see `registry.ts`). The README's table is checked against this file.
+ */
+import { DATA_CATEGORIES } from "../protocol/data_category.ts";
+import { OUTCOMES, REASONS } from "../protocol/outcome.ts";
+import { MetricLayout, type MetricSpec } from "./registry.ts";
+
+type Labels = Readonly<Record<string, readonly string[]>>;
+
+const counter = (name: string, help: string, labels: Labels = {}): MetricSpec => ({
+  kind: "counter",
+  name: `landfall_${name}_total`,
+  help,
+  labels,
+});
+
+const gauge = (name: string, help: string, labels: Labels = {}): MetricSpec => ({
+  kind: "gauge",
+  name: `landfall_${name}`,
+  help,
+  labels,
+});
+
+const histogram = (
+  name: string,
+  help: string,
+  buckets: readonly number[],
+  labels: Labels = {},
+): MetricSpec => ({
+  kind: "histogram",
+  name: `landfall_${name}_seconds`,
+  help,
+  labels,
+  buckets,
+});
+
+const STATUSES = [
+  "200",
+  "201",
+  "202",
+  "204",
+  "400",
+  "401",
+  "403",
+  "404",
+  "405",
+  "408",
+  "411",
+  "413",
+  "415",
+  "422",
+  "429",
+  "431",
+  "499",
+  "500",
+  "502",
+  "503",
+  "504",
+  "other",
+];
+const ROUTES = ["envelope", "store", "healthcheck", "live", "preflight", "other"];
+const ENCODINGS = ["identity", "gzip", "deflate", "br", "zstd", "other"];
+const ANSWER_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+const UPSTREAM_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const AGE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200];
+
+export const METRICS = {
+  requests: counter("requests", "Requests answered by the ingestion listener.", {
+    route: ROUTES,
+    status: STATUSES,
+  }),
+  requestsInFlight: gauge("requests_in_flight", "Requests being read or answered."),
+  answerTime: histogram("answer_duration", "From the request's head to its answer.", ANSWER_BUCKETS),
+  requestBytes: counter("request_body_bytes", "Body bytes received, as sent.", { encoding: ENCODINGS }),
+  envelopesAccepted: counter(
+    "envelopes_accepted",
+    "Envelopes acknowledged after they were written to the spool.",
+  ),
+  outcomes: counter("outcomes", "Quantity by outcome, reason and data category.", {
+    outcome: OUTCOMES,
+    reason: REASONS,
+    category: DATA_CATEGORIES,
+  }),
+
+  spoolAppended: counter("spool_appended_records", "Records made durable."),
+  spoolAppendedBytes: counter("spool_appended_bytes", "Bytes made durable, record headers included."),
+  spoolCommits: counter("spool_commits", "Group commits, each one write and one sync."),
+  spoolCommitTime: histogram("spool_commit_duration", "Write and sync of one group commit.", ANSWER_BUCKETS),
+  spoolRefused: counter("spool_refused_records", "Records refused by the spool.", {
+    reason: ["full", "no_space", "io_error", "closed", "other"],
+  }),
+  spoolSettled: counter(
+    "spool_settled_records",
+    "Records that reached their end: delivered, dropped or dead.",
+  ),
+  spoolWaiting: gauge("spool_waiting_records", "Records read from disk or appended that are not settled."),
+  spoolBytes: gauge("spool_disk_bytes", "Bytes of all segments on disk."),
+  spoolBytesMax: gauge("spool_disk_bytes_max", "Configured bound of the spool."),
+  spoolCorrupt: counter("spool_corrupt_records", "Places where a segment could not be read and was skipped."),
+  spoolTornBytes: counter("spool_torn_bytes", "Bytes of torn tails found after a crash."),
+  spoolUnhealthy: gauge("spool_unhealthy", "1 while the disk refuses writes."),
+
+  forwarded: counter("forwarded_requests", "Requests sent upstream, by how they ended.", {
+    result: ["delivered", "rate_limited", "rejected", "server_error", "network_error"],
+  }),
+  forwardRetries: counter("forward_retries", "Records sent again after a failure that may pass."),
+  forwardTime: histogram(
+    "forward_duration",
+    "From the first byte sent upstream to the end of the answer.",
+    UPSTREAM_BUCKETS,
+  ),
+  forwardAge: histogram("forward_age", "Age of a record when the upstream took it.", AGE_BUCKETS),
+  forwardBytes: counter("forwarded_body_bytes", "Body bytes sent upstream.", { encoding: ENCODINGS }),
+  forwardInFlight: gauge("forward_in_flight", "Requests waiting for an upstream answer."),
+  upstreamConnections: gauge("upstream_connections", "Open connections to the upstream."),
+  upstreamConnects: counter("upstream_connects", "Connections opened to the upstream.", {
+    result: ["ok", "error"],
+  }),
+  upstreamOutage: gauge("upstream_outage", "Lanes that hold the upstream for down and only probe."),
+  deadLetters: counter("dead_letter_records", "Records moved to the dead letter."),
+  duplicatesPossible: counter(
+    "redelivered_records",
+    "Records sent again after a restart because their end was not on disk.",
+  ),
+
+  workerRestarts: counter("worker_restarts", "Lane halves restarted after they died.", {
+    half: ["ingest", "forward"],
+  }),
+  ready: gauge("ready", "1 while the node is ready for traffic."),
+  buildInfo: gauge("build_info", "Always 1."),
+} as const satisfies Readonly<Record<string, MetricSpec>>;
+
+/** Layout of all metrics, the same in every isolate. */
+export const METRIC_LAYOUT: MetricLayout = new MetricLayout(Object.values(METRICS));
