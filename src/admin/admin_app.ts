@@ -1,0 +1,49 @@
+/**
+ * The admin listener's application: status page, status as JSON, metrics.
+ *
+ * Why apart from ingestion: it answers questions about the node to its operator, on loopback by default, and must keep
+ * answering when ingestion is saturated. Everything here is a safe GET over values the control plane already holds.
+ */
+import { Hono } from "hono";
+import { secureHeaders } from "hono/secure-headers";
+import { EXPOSITION_TYPE, renderExposition } from "../telemetry/exposition.ts";
+import type { MetricsReader } from "../telemetry/registry.ts";
+import { STATUS_PAGE } from "./status_page.ts";
+import type { NodeStatus } from "./node_status.ts";
+
+/** What the admin application reads from the node. */
+export interface AdminSource {
+  readonly metrics: MetricsReader;
+  status(): NodeStatus;
+}
+
+/** The application, without a socket. */
+export function adminApp({ metrics, status }: AdminSource): Hono {
+  const app = new Hono();
+  app.use(secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      imgSrc: ["data:"],
+      frameAncestors: ["'none'"],
+    },
+  }));
+  app.use(async (c, next) => {
+    await next();
+    c.header("cache-control", "no-store");
+  });
+  app.get("/", (c) => c.html(STATUS_PAGE.html));
+  app.get(
+    "/status.js",
+    (c) => c.body(STATUS_PAGE.script, 200, { "content-type": "text/javascript; charset=utf-8" }),
+  );
+  app.get(
+    "/status.css",
+    (c) => c.body(STATUS_PAGE.style, 200, { "content-type": "text/css; charset=utf-8" }),
+  );
+  app.get("/status.json", (c) => c.json(status()));
+  app.get("/metrics", (c) => c.body(renderExposition(metrics), 200, { "content-type": EXPOSITION_TYPE }));
+  return app;
+}

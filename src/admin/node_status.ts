@@ -1,0 +1,80 @@
+/** The node at a glance, as served under `/status.json` and drawn by the status page. */
+import { METRICS } from "../telemetry/catalogue.ts";
+import type { MetricsReader } from "../telemetry/registry.ts";
+
+/** Life of a node, in order. */
+export type NodePhase = "starting" | "ready" | "unready" | "draining";
+
+/** What only the control plane knows. */
+export interface NodeFacts {
+  readonly version: string;
+  readonly mode: string;
+  readonly upstream: string;
+  readonly lanes: number;
+  readonly phase: NodePhase;
+  /** Why the node is not ready; empty when it is. */
+  readonly problems: readonly string[];
+  readonly uptimeSeconds: number;
+}
+
+/** Counts since the start of the process unless the name says otherwise. */
+export interface NodeStatus extends NodeFacts {
+  readonly requests: number;
+  readonly requestsInFlight: number;
+  /** Requests answered with a status of 400 or above. */
+  readonly refused: number;
+  readonly accepted: number;
+  readonly spool: { readonly waiting: number; readonly bytes: number; readonly bytesMax: number };
+  readonly forward: {
+    readonly delivered: number;
+    readonly failed: number;
+    readonly inFlight: number;
+    readonly connections: number;
+    /** Lanes that hold the upstream for down. */
+    readonly outage: number;
+    readonly deadLetters: number;
+  };
+  /** Quantities that did not reach the upstream, largest first. */
+  readonly drops: readonly { outcome: string; reason: string; category: string; quantity: number }[];
+}
+
+const DROPS_MAX = 20;
+
+/** Puts the facts and the counters together. */
+export function nodeStatus(facts: NodeFacts, metrics: MetricsReader): NodeStatus {
+  let refused = 0;
+  for (const { labels, values } of metrics.series(METRICS.requests)) {
+    if (Number(labels.status) >= 400) refused += values[0]!;
+  }
+  const delivered = metrics.read(METRICS.forwarded, "delivered");
+  const drops = [...metrics.series(METRICS.outcomes)]
+    .filter(({ labels }) => labels.outcome !== "accepted")
+    .map(({ labels, values }) => ({
+      outcome: labels.outcome!,
+      reason: labels.reason!,
+      category: labels.category!,
+      quantity: values[0]!,
+    }))
+    .sort((a, b) => b.quantity - a.quantity);
+  return {
+    ...facts,
+    requests: metrics.total(METRICS.requests),
+    requestsInFlight: metrics.read(METRICS.requestsInFlight),
+    refused,
+    accepted: metrics.read(METRICS.envelopesAccepted),
+    spool: {
+      waiting: metrics.read(METRICS.spoolWaiting),
+      bytes: metrics.read(METRICS.spoolBytes),
+      bytesMax: metrics.read(METRICS.spoolBytesMax),
+    },
+    forward: {
+      delivered,
+      failed: metrics.total(METRICS.forwarded) - delivered,
+      inFlight: metrics.read(METRICS.forwardInFlight),
+      connections: metrics.read(METRICS.upstreamConnections),
+      outage: metrics.read(METRICS.upstreamOutage),
+      deadLetters: metrics.read(METRICS.deadLetters),
+    },
+    drops: drops.slice(0, DROPS_MAX),
+  };
+}

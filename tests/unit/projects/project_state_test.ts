@@ -1,0 +1,88 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { projectDocument, projectStates } from "../../../src/projects/project_state.ts";
+import { ProjectTable } from "../../../src/projects/project_table.ts";
+
+const KEY = "a".repeat(32);
+const OTHER = "b".repeat(32);
+
+const parse = (document: unknown) => projectStates(projectDocument.parse(document));
+
+Deno.test("projectStates: the minimal historic file allows everything (section 4)", () => {
+  const states = parse({
+    publicKeys: [{ publicKey: KEY, isEnabled: true }],
+    config: { allowedDomains: ["*"] },
+  });
+  assertEquals(states, [[KEY, {
+    disabled: false,
+    projectId: null,
+    allowedDomains: ["*"],
+    blockingQuotas: [],
+  }]]);
+});
+
+Deno.test("projectStates: one state per key, a key that is not enabled is disabled", () => {
+  const states = parse({
+    projectId: 42,
+    publicKeys: [{ publicKey: KEY }, { publicKey: OTHER, isEnabled: false }],
+  });
+  assertEquals(states.map(([key, { disabled, projectId }]) => [key, disabled, projectId]), [
+    [KEY, false, "42"],
+    [OTHER, true, "42"],
+  ]);
+});
+
+Deno.test("projectStates: fields a node does not use may hold anything", () => {
+  assertEquals(
+    parse({ publicKeys: [{ publicKey: KEY }], config: { piiConfig: 7, features: null }, new: [] }).length,
+    1,
+  );
+});
+
+Deno.test("projectDocument: a used field of the wrong type refuses the document", () => {
+  for (const document of [{ disabled: "yes" }, { publicKeys: {} }, { config: { allowedDomains: "*" } }, []]) {
+    assertThrows(() => projectDocument.parse(document));
+  }
+  assertThrows(() => projectDocument.parse({ publicKeys: [{ publicKey: "short" }] }));
+});
+
+/** Rows of control reference section 6: quota, and whether it blocks for organisation 1, project 42, key 7. */
+const QUOTAS: readonly (readonly [Record<string, unknown>, boolean])[] = [
+  [{ limit: 0 }, true],
+  [{ limit: 0, categories: ["error"] }, true],
+  [{ limit: 1, window: 60, categories: ["error"] }, false],
+  [{ limit: null }, false],
+  [{}, false],
+  [{ limit: 0, categories: ["no_such_category"] }, false],
+  [{ limit: 0, categories: ["no_such_category", "error"] }, true],
+  [{ limit: 0, namespace: "custom" }, false],
+  [{ limit: 0, scope: "organization", scopeId: "1" }, true],
+  [{ limit: 0, scope: "organization", scopeId: "2" }, false],
+  [{ limit: 0, scope: "project", scopeId: "42" }, true],
+  [{ limit: 0, scope: "project", scopeId: "43" }, false],
+  [{ limit: 0, scope: "key", scopeId: "7" }, true],
+  [{ limit: 0, scope: "key", scopeId: "not-a-number" }, false],
+  [{ limit: 0, scope: "galaxy" }, true],
+  [{ limit: 0, scope: "galaxy", scopeId: "1" }, false],
+];
+
+for (const [quota, blocks] of QUOTAS) {
+  Deno.test(`projectStates: quota ${JSON.stringify(quota)} ${blocks ? "blocks" : "does not block"} (section 6)`, () => {
+    const states = parse({
+      projectId: 42,
+      organizationId: 1,
+      publicKeys: [{ publicKey: KEY, numericId: 7 }],
+      config: { quotas: [quota] },
+    });
+    assertEquals(states[0]![1].blockingQuotas.length, blocks ? 1 : 0);
+  });
+}
+
+Deno.test("ProjectTable: keys without a state are forwarded or refused as the mode says", () => {
+  const states = parse({ publicKeys: [{ publicKey: KEY }] });
+  const proxy = new ProjectTable({ unknown: "forward", overrideProjectIds: false, states });
+  const fixed = new ProjectTable({ unknown: "refuse", overrideProjectIds: false, states });
+  assertEquals(proxy.lookup(KEY).kind, "known");
+  assertEquals(proxy.lookup(OTHER), { kind: "unknown", forward: true });
+  assertEquals(fixed.lookup(OTHER), { kind: "unknown", forward: false });
+  assertEquals(fixed.size, 1);
+});
