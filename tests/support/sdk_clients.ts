@@ -4,9 +4,9 @@
  * Why Node: `npx` is what starts the tests on a bare machine, so Node is always there, and it is what these clients
  * are made for.
  */
-import { cached, sha256 } from "../test_cache.ts";
+import { cached, sha256 } from "./test_cache.ts";
 
-const HERE = new URL("./", import.meta.url);
+const HERE = new URL("sdk/", import.meta.url);
 
 /** One client to run: its name in test output, its program and arguments. */
 export interface SdkClient {

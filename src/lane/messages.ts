@@ -1,0 +1,93 @@
+/**
+ * What the control plane and the halves of a lane say to each other.
+ *
+ * Plain data only: the same messages cross a worker boundary in production and a function call in tests. Nothing here
+ * is sent per envelope; what passes per envelope goes through the spool.
+ */
+import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
+import type { ItemLimits } from "../protocol/item_limits.ts";
+import type { RateLimit } from "../protocol/rate_limit.ts";
+import type { ProjectSnapshot } from "../projects/project_table.ts";
+
+/** Which half of a lane. */
+export type HalfKind = "ingest" | "forward";
+
+/** What both halves need to start. Sizes in bytes, times in milliseconds. */
+export interface CommonOptions {
+  readonly lane: number;
+  /** Folder of the lane's spool partition. */
+  readonly partitionDir: string;
+  readonly logging: { readonly level: ConfigLogLevel; readonly format: LogFormat };
+  readonly projects: ProjectSnapshot;
+  /** Limits learned before this half started. */
+  readonly limits: readonly LearnedLimits[];
+  /** Shared memory: positions of the partition, disk budget of the node, counters of this half, state of the node. */
+  readonly control: SharedArrayBuffer;
+  readonly budget: SharedArrayBuffer;
+  readonly metrics: SharedArrayBuffer;
+  readonly nodeState: SharedArrayBuffer;
+}
+
+/** Start of an ingest half. */
+export interface IngestOptions extends CommonOptions {
+  readonly segmentBytesMax: number;
+  readonly itemLimits: ItemLimits;
+  readonly acceptUnknownItems: boolean;
+  readonly listener: {
+    readonly exposure: "internet" | "load_balancer";
+    readonly hostname: string;
+    readonly port: number;
+    readonly trustedProxies: readonly string[];
+    readonly envelopeBytesMax: number;
+    readonly eventBytesMax: number;
+    readonly bodyMemoryBytesMax: number;
+    readonly headerTimeoutMs: number;
+    readonly bodyTimeoutMs: number;
+    readonly idleTimeoutMs: number;
+    readonly backlog: number;
+    /** False when the health routes live on an internal listener. */
+    readonly healthRoutes: boolean;
+  };
+}
+
+/** Start of a forward half. */
+export interface ForwardOptions extends CommonOptions {
+  readonly checkpointIntervalMs: number;
+  readonly deadLetterBytesMax: number;
+  readonly recordAgeMsMax: number;
+  readonly upstream: {
+    readonly url: string;
+    readonly hostHeader: string | null;
+    readonly relayId: string | null;
+    readonly connectTimeoutMs: number;
+    readonly totalTimeoutMs: number;
+    readonly maxConcurrent: number;
+    readonly retryDelayMs: number;
+    readonly retryIntervalMsMax: number;
+    readonly outageGraceMs: number;
+    readonly encoding: "auto" | "identity" | "deflate" | "gzip" | "br" | "zstd";
+    readonly answerBytesMax: number;
+  };
+}
+
+/** Limits learned for one public key. */
+export interface LearnedLimits {
+  readonly key: string;
+  readonly limits: readonly RateLimit[];
+}
+
+/** Control plane to half. */
+export type ToHalf =
+  | { readonly type: "start"; readonly kind: "ingest"; readonly options: IngestOptions }
+  | { readonly type: "start"; readonly kind: "forward"; readonly options: ForwardOptions }
+  | { readonly type: "projects"; readonly snapshot: ProjectSnapshot }
+  | ({ readonly type: "limits" } & LearnedLimits)
+  /** Finish what is in flight within `graceMs`, make everything durable, then answer `stopped`. */
+  | { readonly type: "stop"; readonly graceMs: number };
+
+/** Half to control plane. */
+export type FromHalf =
+  | { readonly type: "started"; readonly port: number | null }
+  | { readonly type: "failed"; readonly message: string; readonly fatal: boolean }
+  | ({ readonly type: "limits" } & LearnedLimits)
+  | { readonly type: "stopped" };

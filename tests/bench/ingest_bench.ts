@@ -1,0 +1,221 @@
+/**
+ * What an event costs: ingest + durable + forward by a node, beside a bare `Deno.serve` that only reads the body, and
+ * beside nginx `proxy_pass`, which forwards but stores and checks nothing (only when nginx is installed).
+ *
+ * The contenders take turns within each round, so that noise of the machine meets all of them; medians are printed.
+ * CPU is the kernel's account of the contender's processes, not counting load generator and upstream.
+ *
+ * Usage: deno task bench:ingest [--requests 20000] [--clients 64] [--rounds 5] [--bytes 1200]
+ */
+import { parseArgs } from "node:util";
+import { Child, type Contender, cpuSeconds, residentMiB } from "./support/contender.ts";
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    requests: { type: "string", default: "20000" },
+    clients: { type: "string", default: "64" },
+    rounds: { type: "string", default: "5" },
+    bytes: { type: "string", default: "1200" },
+    lanes: { type: "string", default: "1" },
+  },
+});
+
+const here = new URL(".", import.meta.url);
+const script = (name: string): string => new URL(name, here).pathname;
+const deno = (...args: string[]): Child => new Child(Deno.execPath(), ["run", "-A", "--no-check", ...args]);
+
+interface Load {
+  readonly requests: number;
+  readonly refused: number;
+  readonly seconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+interface Round extends Load {
+  readonly cpuMicros: number;
+}
+
+async function load(contender: Contender): Promise<Load> {
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      script("support/load.ts"),
+      "127.0.0.1",
+      String(contender.port),
+      contender.path,
+      values.clients,
+      values.requests,
+      values.bytes,
+    ],
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`Load on ${contender.name} failed`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function bareServer(): Promise<Contender> {
+  const child = deno(script("support/bare_server.ts"));
+  const port = Number(await child.line());
+  return {
+    name: "bare Deno.serve, body read",
+    port,
+    path: "/api/1/envelope/",
+    forwards: false,
+    cpuSeconds: () => cpuSeconds(child.pid),
+    stop: () => child.stop(),
+  };
+}
+
+async function landfall(sinkPort: number, exposure: string): Promise<Contender> {
+  const folder = await Deno.makeTempDir({ prefix: "landfall-bench-" });
+  const port = freePort();
+  const adminPort = freePort();
+  await Deno.writeTextFile(
+    `${folder}/config.yml`,
+    [
+      "relay:",
+      "  mode: proxy",
+      `  upstream: http://127.0.0.1:${sinkPort}/`,
+      "  host: 127.0.0.1",
+      `  port: ${port}`,
+      "listener:",
+      `  exposure: ${exposure}`,
+      `lanes: ${values.lanes}`,
+      "admin:",
+      `  port: ${adminPort}`,
+      "spool:",
+      "  envelopes:",
+      "    max_disk_size: 4GiB",
+      "logging:",
+      "  level: warn",
+      "",
+    ].join("\n"),
+  );
+  const child = deno("--unstable-net", script("../../main.ts"), "run", "-c", folder);
+  await answering(`http://127.0.0.1:${port}/api/relay/healthcheck/ready/`);
+  return {
+    name: `landfall, ${exposure}`,
+    port,
+    path: "/api/1/envelope/",
+    forwards: true,
+    cpuSeconds: () => cpuSeconds(child.pid),
+    async stop() {
+      memory.push(`landfall, ${exposure}: ${residentMiB(child.pid).toFixed(0)} MiB resident`);
+      await child.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+async function nginx(sinkPort: number): Promise<Contender | null> {
+  const found = await new Deno.Command("sh", { args: ["-c", "command -v nginx || ls /usr/sbin/nginx"] })
+    .output();
+  const path = new TextDecoder().decode(found.stdout).trim();
+  if (!found.success || path === "") return null;
+  const folder = await Deno.makeTempDir({ prefix: "landfall-bench-" });
+  const port = freePort();
+  await Deno.writeTextFile(
+    `${folder}/nginx.conf`,
+    `
+    worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log; daemon off; user root;
+    events { worker_connections 4096; }
+    http {
+      access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
+      fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
+      limit_req_zone $binary_remote_addr zone=all:10m rate=1000000r/s; keepalive_requests 10000000;
+      upstream sink { server 127.0.0.1:${sinkPort}; keepalive 64; keepalive_requests 10000000; }
+      server { listen 127.0.0.1:${port}; location / { limit_req zone=all burst=1000 nodelay; proxy_pass http://sink;
+        proxy_http_version 1.1; proxy_set_header Connection ""; } }
+    }`,
+  );
+  const child = new Child(path, ["-c", `${folder}/nginx.conf`]);
+  await answering(`http://127.0.0.1:${port}/`);
+  const pids = (await new Deno.Command("pgrep", { args: ["-P", String(child.pid)] }).output()).stdout;
+  const workers = new TextDecoder().decode(pids).trim().split("\n").map(Number);
+  return {
+    name: "nginx proxy_pass + limit_req",
+    port,
+    path: "/api/1/envelope/",
+    forwards: true,
+    cpuSeconds: () => [child.pid, ...workers].reduce((sum, pid) => sum + cpuSeconds(pid), 0),
+    async stop() {
+      await child.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function answering(url: string): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    const answer = await fetch(url).catch(() => null);
+    await answer?.body?.cancel();
+    if (answer && answer.status < 500) return;
+    await pause(20);
+  }
+  throw new Error(`No answer from ${url}`);
+}
+
+const median = (numbers: readonly number[]): number =>
+  numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
+
+const memory: string[] = [];
+const sink = deno(script("support/sink.ts"));
+const sinkPort = Number(await sink.line());
+const contenders = [
+  await bareServer(),
+  await nginx(sinkPort),
+  await landfall(sinkPort, "load_balancer"),
+  await landfall(sinkPort, "internet"),
+].filter((contender) => contender !== null);
+
+const rounds = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
+for (let round = 0; round < Number(values.rounds); round++) {
+  for (const contender of contenders) {
+    const sunk = Number(await sink.ask("count"));
+    const before = contender.cpuSeconds();
+    const result = await load(contender);
+    while (contender.forwards && Number(await sink.ask("count")) < sunk + result.requests) await pause(20);
+    const cpuMicros = (contender.cpuSeconds() - before) * 1e6 / result.requests;
+    rounds.get(contender.name)!.push({ ...result, cpuMicros });
+  }
+}
+for (const contender of contenders) await contender.stop();
+await sink.stop();
+
+const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+const output = [
+  `${values.requests} requests of ${values.bytes} bytes, ${values.clients} clients, ${values.rounds} interleaved ` +
+  `rounds, ${values.lanes} lane(s), Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} cores; medians (best)`,
+  "",
+  line(["contender", "CPU µs per event", "answers per second", "p50 ms", "p99 ms", "refused"]),
+  line(["---", "---", "---", "---", "---", "---"]),
+  ...contenders.map(({ name }) => {
+    const all = rounds.get(name)!;
+    const cpu = all.map((round) => round.cpuMicros);
+    return line([
+      name,
+      `${median(cpu).toFixed(0)} (${Math.min(...cpu).toFixed(0)})`,
+      median(all.map((round) => round.requests / round.seconds)).toFixed(0),
+      median(all.map((round) => round.p50Ms)).toFixed(2),
+      median(all.map((round) => round.p99Ms)).toFixed(2),
+      String(all.reduce((sum, round) => sum + round.refused, 0)),
+    ]);
+  }),
+  "",
+  ...memory,
+];
+// deno-lint-ignore no-console
+console.log(output.join("\n"));

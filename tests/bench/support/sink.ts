@@ -1,0 +1,13 @@
+/** An upstream that takes everything: answers 200 and counts. Prints its port, then the count for every line it reads. */
+let count = 0;
+const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+  await request.bytes();
+  count++;
+  return new Response("{}");
+});
+// deno-lint-ignore no-console
+console.log(server.addr.port);
+for await (const _ of Deno.stdin.readable) {
+  // deno-lint-ignore no-console
+  console.log(count);
+}

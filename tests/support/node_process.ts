@@ -1,0 +1,223 @@
+/**
+ * A whole node as a child process, in a folder of its own: from source with the permissions users get, or the executable.
+ */
+import { join } from "node:path";
+import { PROJECT_ROOT, sourceArguments } from "./project_tasks.ts";
+
+/** Sections of config.yml; merged over what every test needs, section by section. */
+export type TestConfig = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** Options of {@link NodeProcess.start}. */
+export interface NodeProcessOptions {
+  /** Base URL of the upstream. */
+  readonly upstream: string;
+  /** Executable to start; absent: from source, with the deno that runs the tests. */
+  readonly executable?: string;
+  readonly config?: TestConfig;
+  /** More files of the configuration folder, by path. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** How a command of the program is started. */
+export interface CommandOptions {
+  readonly executable?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly clearEnv?: boolean;
+  readonly cwd?: string;
+}
+
+const READY_WITHIN_MS = 30_000;
+const STDERR_CHARS_MAX = 1_000_000;
+
+/** A running node and its folder. `await using` ends it and removes the folder. */
+export class NodeProcess {
+  #child: Deno.ChildProcess | null = null;
+  #status: Promise<Deno.CommandStatus> | null = null;
+  #reading: Promise<void> = Promise.resolve();
+  /** Everything the node and its earlier lives wrote to standard error, or the last million characters. */
+  stderr = "";
+
+  private constructor(
+    readonly folder: string,
+    readonly port: number,
+    readonly adminPort: number,
+    private readonly executable: string | undefined,
+  ) {}
+
+  /** Writes the configuration, starts the node and waits until it is ready. */
+  static async start(options: NodeProcessOptions): Promise<NodeProcess> {
+    const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
+    const [port, adminPort] = freePorts(2);
+    const node = new NodeProcess(folder, port!, adminPort!, options.executable);
+    const config = merge(baseConfig(options.upstream, port!, adminPort!), options.config ?? {});
+    try {
+      await Deno.writeTextFile(join(folder, "config.yml"), JSON.stringify(config, null, 2));
+      for (const [path, text] of Object.entries(options.files ?? {})) {
+        await Deno.mkdir(join(folder, path, ".."), { recursive: true });
+        await Deno.writeTextFile(join(folder, path), text);
+      }
+      await node.startAgain();
+    } catch (error) {
+      await node[Symbol.asyncDispose]();
+      throw error;
+    }
+    return node;
+  }
+
+  /** Base URL of the ingestion listener. */
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** DSN of a project for clients of this node, or for something that stands before it. */
+  dsn(projectId = 1, port: number = this.port): string {
+    return `http://${TEST_KEY}@127.0.0.1:${port}/${projectId}`;
+  }
+
+  /** Starts the node in its folder, after it ended, and waits until it is ready. */
+  async startAgain(): Promise<void> {
+    if (this.#child) throw new Error("The node is running");
+    const child = spawn(["run", "-c", this.folder], { executable: this.executable });
+    this.#child = child;
+    this.#status = child.status;
+    this.#reading = this.#readStderr(child.stderr);
+    await this.#untilReady();
+  }
+
+  /** Ends the node as a power failure would. */
+  async kill(): Promise<void> {
+    this.signal("SIGKILL");
+    await this.exited();
+  }
+
+  /** Asks the node to drain. @returns its exit code. */
+  async terminate(): Promise<number> {
+    this.signal("SIGTERM");
+    return await this.exited();
+  }
+
+  signal(name: Deno.Signal): void {
+    this.#child?.kill(name);
+  }
+
+  /** Exit code, once the node has ended (128 + number for a signal). */
+  async exited(): Promise<number> {
+    const status = await this.#status;
+    await this.#reading;
+    this.#child = null;
+    return status?.code ?? 0;
+  }
+
+  /** Answer of `healthcheck/ready/`: its status, or null when nothing answers. */
+  async readiness(): Promise<number | null> {
+    try {
+      const answer = await fetch(`${this.url}/api/relay/healthcheck/ready/`);
+      await answer.body?.cancel();
+      return answer.status;
+    } catch {
+      return null;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child) await this.kill().catch(() => {});
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async #untilReady(): Promise<void> {
+    const deadline = performance.now() + READY_WITHIN_MS;
+    let ended = false;
+    this.#status?.then(() => ended = true);
+    while (await this.readiness() !== 200) {
+      if (ended) throw new Error(`The node ended with code ${await this.exited()}:\n${this.stderr}`);
+      if (performance.now() > deadline) throw new Error(`The node did not become ready:\n${this.stderr}`);
+      await pause(25);
+    }
+  }
+
+  async #readStderr(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      this.stderr = (this.stderr + decoder.decode(chunk, { stream: true })).slice(-STDERR_CHARS_MAX);
+    }
+  }
+}
+
+/** Key in every DSN of these tests. */
+export const TEST_KEY = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3";
+
+/** Runs a command of the program to its end. */
+export async function runCommand(
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await command(args, options, "piped").output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+/** Starts a command of the program; standard output goes nowhere, standard error is piped. */
+export function spawn(args: readonly string[], options: CommandOptions = {}): Deno.ChildProcess {
+  return command(args, options, "null").spawn();
+}
+
+function command(args: readonly string[], options: CommandOptions, stdout: "piped" | "null"): Deno.Command {
+  const { executable, env = {}, clearEnv = false, cwd = PROJECT_ROOT } = options;
+  // A source tree needs its module cache; the executable carries everything.
+  const cache = clearEnv && !executable ? { DENO_DIR: denoDir() } : {};
+  return new Deno.Command(executable ?? Deno.execPath(), {
+    args: executable ? [...args] : [...sourceArguments(), ...args],
+    env: { ...(clearEnv ? {} : { NO_COLOR: "1" }), ...cache, ...env },
+    clearEnv,
+    cwd,
+    stdin: "null",
+    stdout,
+    stderr: "piped",
+  });
+}
+
+function denoDir(): string {
+  return Deno.env.get("DENO_DIR") ?? `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
+}
+
+/** Ports of the loopback nobody listens on. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  const ports = listeners.map((listener) => (listener.addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}
+
+/** Waits until a condition holds, looking again every few milliseconds. @throws Error saying what did not happen. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  withinMs = 30_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!await condition()) {
+    if (performance.now() > deadline) throw new Error(`Did not happen within ${withinMs} ms: ${what}`);
+    await pause(10);
+  }
+}
+
+function baseConfig(upstream: string, port: number, adminPort: number): TestConfig {
+  return {
+    relay: { mode: "proxy", upstream, host: "127.0.0.1", port },
+    admin: { port: adminPort },
+    logging: { level: "info", format: "simplified" },
+    lanes: 1 as unknown as Record<string, unknown>,
+  };
+}
+
+function merge(base: TestConfig, over: TestConfig): TestConfig {
+  const merged: Record<string, Readonly<Record<string, unknown>>> = { ...base };
+  for (const [section, values] of Object.entries(over)) {
+    const plain = typeof values !== "object" || typeof merged[section] !== "object";
+    merged[section] = plain ? values : { ...merged[section], ...values };
+  }
+  return merged;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
