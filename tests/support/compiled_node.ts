@@ -55,7 +55,10 @@ async function findCompiler(): Promise<Compiler | string> {
     const [bin, deno] = [value("DENORT_BIN"), value("DENO_FOR_COMPILE")];
     if (bin && deno) return { deno, env: { DENORT_BIN: bin } };
   }
-  const reachable = await fetch("https://dl.deno.land/", { method: "HEAD", signal: AbortSignal.timeout(5_000) })
+  const reachable = await fetch("https://dl.deno.land/", {
+    method: "HEAD",
+    signal: AbortSignal.timeout(5_000),
+  })
     .then((answer) => answer.body?.cancel().then(() => true) ?? true, () => false);
   if (reachable) return { deno: Deno.execPath(), env: {} };
   return "no denort here (DENORT_BIN, LANDFALL_DENORT_TOOL) and dl.deno.land cannot be reached";

@@ -2,10 +2,11 @@
  * A whole node as a child process, in a folder of its own: from source with the permissions users get, or the executable.
  */
 import { join } from "node:path";
-import { PROJECT_ROOT, sourceArguments } from "./project_tasks.ts";
+import { spawnCommand } from "./node_command.ts";
+import { pause } from "./until.ts";
 
 /** Sections of config.yml; merged over what every test needs, section by section. */
-export type TestConfig = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+export type TestConfig = Readonly<Record<string, unknown>>;
 
 /** Options of {@link NodeProcess.start}. */
 export interface NodeProcessOptions {
@@ -16,14 +17,6 @@ export interface NodeProcessOptions {
   readonly config?: TestConfig;
   /** More files of the configuration folder, by path. */
   readonly files?: Readonly<Record<string, string>>;
-}
-
-/** How a command of the program is started. */
-export interface CommandOptions {
-  readonly executable?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly clearEnv?: boolean;
-  readonly cwd?: string;
 }
 
 const READY_WITHIN_MS = 30_000;
@@ -77,7 +70,8 @@ export class NodeProcess {
   /** Starts the node in its folder, after it ended, and waits until it is ready. */
   async startAgain(): Promise<void> {
     if (this.#child) throw new Error("The node is running");
-    const child = spawn(["run", "-c", this.folder], { executable: this.executable });
+    const { executable } = this;
+    const child = spawnCommand(["run", "-c", this.folder], executable ? { executable } : {});
     this.#child = child;
     this.#status = child.status;
     this.#reading = this.#readStderr(child.stderr);
@@ -146,39 +140,6 @@ export class NodeProcess {
 /** Key in every DSN of these tests. */
 export const TEST_KEY = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3";
 
-/** Runs a command of the program to its end. */
-export async function runCommand(
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await command(args, options, "piped").output();
-  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
-}
-
-/** Starts a command of the program; standard output goes nowhere, standard error is piped. */
-export function spawn(args: readonly string[], options: CommandOptions = {}): Deno.ChildProcess {
-  return command(args, options, "null").spawn();
-}
-
-function command(args: readonly string[], options: CommandOptions, stdout: "piped" | "null"): Deno.Command {
-  const { executable, env = {}, clearEnv = false, cwd = PROJECT_ROOT } = options;
-  // A source tree needs its module cache; the executable carries everything.
-  const cache = clearEnv && !executable ? { DENO_DIR: denoDir() } : {};
-  return new Deno.Command(executable ?? Deno.execPath(), {
-    args: executable ? [...args] : [...sourceArguments(), ...args],
-    env: { ...(clearEnv ? {} : { NO_COLOR: "1" }), ...cache, ...env },
-    clearEnv,
-    cwd,
-    stdin: "null",
-    stdout,
-    stderr: "piped",
-  });
-}
-
-function denoDir(): string {
-  return Deno.env.get("DENO_DIR") ?? `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
-}
-
 /** Ports of the loopback nobody listens on. */
 export function freePorts(count: number): number[] {
   const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
@@ -187,37 +148,23 @@ export function freePorts(count: number): number[] {
   return ports;
 }
 
-/** Waits until a condition holds, looking again every few milliseconds. @throws Error saying what did not happen. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  withinMs = 30_000,
-): Promise<void> {
-  const deadline = performance.now() + withinMs;
-  while (!await condition()) {
-    if (performance.now() > deadline) throw new Error(`Did not happen within ${withinMs} ms: ${what}`);
-    await pause(10);
-  }
-}
-
 function baseConfig(upstream: string, port: number, adminPort: number): TestConfig {
   return {
     relay: { mode: "proxy", upstream, host: "127.0.0.1", port },
     admin: { port: adminPort },
     logging: { level: "info", format: "simplified" },
-    lanes: 1 as unknown as Record<string, unknown>,
+    lanes: 1,
   };
 }
 
 function merge(base: TestConfig, over: TestConfig): TestConfig {
-  const merged: Record<string, Readonly<Record<string, unknown>>> = { ...base };
+  const merged: Record<string, unknown> = { ...base };
   for (const [section, values] of Object.entries(over)) {
-    const plain = typeof values !== "object" || typeof merged[section] !== "object";
-    merged[section] = plain ? values : { ...merged[section], ...values };
+    merged[section] = isSection(values) ? { ...merged[section] as object, ...values } : values;
   }
   return merged;
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function isSection(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -31,7 +31,9 @@ export function compileArguments(output: string): string[] {
 
 function commandWords(task: string): string[] {
   const command = project.tasks[task]?.command;
-  if (!command?.startsWith("deno ")) throw new Error(`The task ${task} in deno.json does not start with deno`);
+  if (!command?.startsWith("deno ")) {
+    throw new Error(`The task ${task} in deno.json does not start with deno`);
+  }
   return command.split(" ");
 }
 
