@@ -15,6 +15,8 @@ export type HalfKind = "ingest" | "forward";
 /** What both halves need to start. Sizes in bytes, times in milliseconds. */
 export interface CommonOptions {
   readonly lane: number;
+  /** Version of the program. */
+  readonly version: string;
   /** Folder of the lane's spool partition. */
   readonly partitionDir: string;
   readonly logging: { readonly level: ConfigLogLevel; readonly format: LogFormat };
@@ -44,7 +46,8 @@ export interface IngestOptions extends CommonOptions {
     readonly headerTimeoutMs: number;
     readonly bodyTimeoutMs: number;
     readonly idleTimeoutMs: number;
-    readonly backlog: number;
+    /** Whether several lanes share the port. */
+    readonly reusePort: boolean;
     /** False when the health routes live on an internal listener. */
     readonly healthRoutes: boolean;
   };
@@ -55,6 +58,8 @@ export interface ForwardOptions extends CommonOptions {
   readonly checkpointIntervalMs: number;
   readonly deadLetterBytesMax: number;
   readonly recordAgeMsMax: number;
+  /** Largest envelope once decoded. */
+  readonly bodyBytesMax: number;
   readonly upstream: {
     readonly url: string;
     readonly hostHeader: string | null;
@@ -88,6 +93,6 @@ export type ToHalf =
 /** Half to control plane. */
 export type FromHalf =
   | { readonly type: "started"; readonly port: number | null }
-  | { readonly type: "failed"; readonly message: string; readonly fatal: boolean }
+  | { readonly type: "failed"; readonly message: string }
   | ({ readonly type: "limits" } & LearnedLimits)
   | { readonly type: "stopped" };

@@ -1,54 +1,52 @@
 /**
- * What an endpoint answers, and how it becomes a `Response`.
+ * What an endpoint answers, and the headers that go with it.
  *
- * Why header lists are made once: validating headers is most of the cost of a `Response`, so nothing is added to them
- * per request unless the answer needs it.
+ * Why the header lists are made once: validating headers is most of the cost of an answer, so nothing is added per
+ * request that the answer does not need.
  */
 import type { RequestError } from "../protocol/request_error.ts";
+import type { HeaderList, IncomingRequest } from "./incoming_request.ts";
 
-/** Answer of an endpoint, before the headers every answer carries. */
+/** Answer of an endpoint, without the headers that every answer carries. */
 export interface Answer {
   readonly status: number;
-  /** `null` sends no body and no content type. */
+  /** `null` sends no body. */
   readonly body: string | null;
   readonly contentType: string | null;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Answer with a JSON body that is already written. */
-export function jsonAnswer(status: number, body: string, headers?: Readonly<Record<string, string>>): Answer {
-  return headers
-    ? { status, body, contentType: "application/json", headers }
-    : { status, body, contentType: "application/json" };
+const JSON_TYPE = "application/json";
+
+/** Answer with a JSON text as its body. */
+export function jsonAnswer(status: number, body: string, headers?: Answer["headers"]): Answer {
+  return { status, body, contentType: JSON_TYPE, headers };
 }
 
 /** Answer without a body. */
-export function emptyAnswer(status: number, headers?: Readonly<Record<string, string>>): Answer {
-  return headers ? { status, body: null, contentType: null, headers } : {
-    status,
-    body: null,
-    contentType: null,
+export function emptyAnswer(status: number, headers?: Answer["headers"]): Answer {
+  return { status, body: null, contentType: null, headers };
+}
+
+/** Answer to what a client did wrong. */
+export function errorAnswer(error: RequestError): Answer {
+  return {
+    status: error.status,
+    body: error.toBody(),
+    contentType: error.contentType,
+    headers: error.headers,
   };
 }
 
-/** Answer for a client's error. */
-export function errorAnswer(error: RequestError): Answer {
-  return { status: error.status, body: error.toBody(), contentType: error.contentType, headers: error.headers };
-}
-
-type HeaderList = [string, string][];
-
-/** CORS headers of actual responses of ingestion routes: ingestion reference, section 5.4. */
-const CORS: HeaderList = [
-  ["access-control-allow-origin", "*"],
-  ["access-control-expose-headers", "x-sentry-error,x-sentry-rate-limits,retry-after"],
-  ["vary", "origin, access-control-request-method, access-control-request-headers"],
+const ALLOW_ORIGIN: readonly [string, string] = ["access-control-allow-origin", "*"];
+const VARY: readonly [string, string] = [
+  "vary",
+  "origin, access-control-request-method, access-control-request-headers",
 ];
 
 /** Answer to any OPTIONS on an ingestion route: ingestion reference, section 5.4. */
 export const PREFLIGHT: Answer = emptyAnswer(200, {
-  "access-control-allow-origin": "*",
-  "vary": "origin, access-control-request-method, access-control-request-headers",
+  ...Object.fromEntries([ALLOW_ORIGIN, VARY]),
   "access-control-allow-methods": "POST",
   "access-control-allow-headers":
     "x-sentry-auth,x-requested-with,x-forwarded-for,origin,referer,accept,content-type,authentication,authorization," +
@@ -56,31 +54,38 @@ export const PREFLIGHT: Answer = emptyAnswer(200, {
   "access-control-max-age": "3600",
 });
 
-/** Turns answers into responses. */
+/** Adds what every answer carries: server name, resource policy, CORS headers on ingestion routes. */
 export class AnswerWriter {
-  readonly #plain: HeaderList;
+  /** Headers of answers outside the ingestion routes. */
+  readonly plainHeaders: HeaderList;
   readonly #cors: HeaderList;
-  readonly #json: HeaderList;
   readonly #corsJson: HeaderList;
 
   /** @param version what follows `landfall/` in the `Server` header */
   constructor(version: string) {
-    this.#plain = [["server", `landfall/${version}`], ["cross-origin-resource-policy", "cross-origin"]];
-    this.#cors = [...this.#plain, ...CORS];
-    this.#json = [...this.#plain, ["content-type", "application/json"]];
-    this.#corsJson = [...this.#cors, ["content-type", "application/json"]];
+    this.plainHeaders = [["server", `landfall/${version}`], ["cross-origin-resource-policy", "cross-origin"]];
+    this.#cors = [
+      ...this.plainHeaders,
+      [...ALLOW_ORIGIN],
+      ["access-control-expose-headers", "x-sentry-error,x-sentry-rate-limits,retry-after"],
+      [...VARY],
+    ];
+    this.#corsJson = [...this.#cors, ["content-type", JSON_TYPE]];
   }
 
-  /** @param closing tells the client that the connection ends with this answer */
-  write(answer: Answer, cors: boolean, closing: boolean): Response {
-    const { status, body, contentType } = answer;
-    if (contentType === "application/json" && !answer.headers && !closing) {
-      return new Response(body, { status, headers: cors ? this.#corsJson : this.#json });
+  /**
+   * @param cors whether the answer is one of an ingestion route: section 5.4
+   * @param closing tells the client that the connection ends with this answer
+   */
+  write(request: IncomingRequest, answer: Answer, cors: boolean, closing: boolean): Response {
+    const { status, body, contentType, headers } = answer;
+    if (cors && contentType === JSON_TYPE && !headers && !closing) {
+      return request.respond(status, this.#corsJson, body);
     }
-    const headers: HeaderList = [...(cors ? this.#cors : this.#plain)];
-    if (contentType !== null) headers.push(["content-type", contentType]);
-    for (const name in answer.headers) headers.push([name, answer.headers[name]!]);
-    if (closing) headers.push(["connection", "close"]);
-    return new Response(body, { status, headers });
+    const list = [...(cors ? this.#cors : this.plainHeaders)];
+    if (contentType !== null) list.push(["content-type", contentType]);
+    for (const name in headers) list.push([name.toLowerCase(), headers[name]!]);
+    if (closing) list.push(["connection", "close"]);
+    return request.respond(status, list, body);
   }
 }

@@ -8,19 +8,27 @@
 /** Label of the route that answered, for metrics. */
 export type RouteName = "envelope" | "store" | "healthcheck" | "live" | "preflight" | "other";
 
+/** Names and values of an answer's headers, names in lower case. */
+export type HeaderList = readonly [string, string][];
+
 /** One request on its way through the listener. */
 export abstract class IncomingRequest {
+  /** One of the usual methods, or `UNKNOWN`: routers look methods up in plain objects, which know `constructor` too. */
   readonly method: string;
-  /** Path with every run of slashes folded to one, still percent-encoded. */
+  /** Path with every run of slashes folded to one (ingestion reference, section 1.1), still percent-encoded. */
   readonly path: string;
   /** Query string as received, without the question mark. */
   readonly query: string;
   /** Set by the route that takes the request. */
   route: RouteName = "other";
+  /** Set once the request was handed inwards, where every item of it is accounted for. */
+  isSubmitted = false;
+  /** Monotonic time at which the request's head had been read. */
+  startedMs = 0;
 
   /** @param target request target: a path, or an absolute URL */
   constructor(method: string, target: string) {
-    this.method = method;
+    this.method = METHODS.has(method) ? method : "UNKNOWN";
     const start = target.charCodeAt(0) === SLASH ? 0 : pathStart(target);
     const mark = target.indexOf("?", start);
     const path = mark < 0 ? target.slice(start) : target.slice(start, mark);
@@ -35,22 +43,25 @@ export abstract class IncomingRequest {
   abstract get peer(): string;
 
   /**
-   * The whole body. For bodies whose announced length is acceptable.
+   * The whole body; for bodies whose announced length is acceptable.
    *
    * @throws {BodyError} when it could not be read to its end
    */
   abstract bytes(): Promise<Uint8Array>;
 
   /**
-   * Hands over the body chunk by chunk until its end, or until `take` returns false; what is left is then read by the
-   * next call.
+   * Hands over the body chunk by chunk until its end (resolves true), or until `take` returns false (resolves false;
+   * what is left can be read by another call). True at once when the body was read before.
    *
    * @throws {BodyError} when it could not be read to its end
    */
-  abstract chunks(take: (chunk: Uint8Array) => boolean): Promise<void>;
+  abstract chunks(take: (chunk: Uint8Array) => boolean): Promise<boolean>;
+
+  /** Answers the request; called once. */
+  abstract respond(status: number, headers: HeaderList, body: string | null): Response;
 }
 
-/** The client stopped in the middle of its body, sent it too slowly, or broke its framing. */
+/** The client went away in the middle of its body, sent it too slowly, or broke its framing. */
 export class BodyError extends Error {
   override readonly name = "BodyError";
 
@@ -59,14 +70,16 @@ export class BodyError extends Error {
   }
 }
 
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const SLASH = 0x2f;
+const QUESTION_MARK = 0x3f;
 
 function pathStart(target: string): number {
   const scheme = target.indexOf("://");
   if (scheme < 0) return 0;
   for (let at = scheme + 3; at < target.length; at++) {
     const code = target.charCodeAt(at);
-    if (code === SLASH || code === 0x3f) return at;
+    if (code === SLASH || code === QUESTION_MARK) return at;
   }
   return target.length;
 }

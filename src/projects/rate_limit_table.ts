@@ -41,4 +41,12 @@ export class RateLimitTable {
     else this.#byKey.delete(key);
     return left;
   }
+
+  /** All limits that have not expired, by key. */
+  *all(nowMs: number): Generator<{ readonly key: string; readonly limits: readonly RateLimit[] }> {
+    for (const key of [...this.#byKey.keys()]) {
+      const limits = this.active(key, nowMs);
+      if (limits.length > 0) yield { key, limits };
+    }
+  }
 }

@@ -47,12 +47,7 @@ export class RecordingProxy {
     );
   }
 
-  /** Forgets what was recorded; connections stay. */
-  clear(): void {
-    for (const { sent, answered } of this.#recordings) sent.length = answered.length = 0;
-  }
-
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     for (const conn of this.#open) closeQuietly(conn);
     await this.#accepting;

@@ -26,91 +26,52 @@ export interface SdkClients {
 /** Installs the clients unless an earlier run did. */
 export async function installSdkClients(): Promise<SdkClients> {
   const folder = await install();
-  const script = (name: string): SdkClient => ({
-    name,
-    command: "node",
-    args: [`${name}.mjs`],
-  });
+  const script = (name: string): SdkClient => ({ name, command: "node", args: [`${name}.mjs`] });
   const cli = cliBinary(folder);
-  const tool = (name: string, ...args: string[]): SdkClient => ({
-    name,
-    command: cli,
-    args,
-  });
+  const tool = (name: string, ...args: string[]): SdkClient => ({ name, command: cli, args });
   return {
     clients: [
       script("node_11"),
       script("node_7"),
       script("browser"),
-      tool(
-        "cli send-event",
-        "send-event",
-        "--no-environ",
-        "-m",
-        "from the command line",
-        "-t",
-        "shell:bash",
-      ),
+      tool("cli send-event", "send-event", "--no-environ", "-m", "from the command line", "-t", "shell:bash"),
       tool("cli send-envelope", "send-envelope", "--raw", "stored.envelope"),
       tool("cli monitors", "monitors", "run", "nightly", "--", "true"),
     ],
-    run: (client, dsn) => run(folder, client, dsn),
+    run: ({ command, args }, dsn) =>
+      runIn(folder, command, args, { SENTRY_DSN: dsn, SENTRY_DISABLE_UPDATE_CHECK: "1", CI: "true" }),
   };
 }
 
 async function install(): Promise<string> {
   const lock = await Deno.readFile(new URL("package-lock.json", HERE));
-  const folder = await cached(
-    `sdk-${sha256(lock).slice(0, 16)}`,
-    async (part) => {
-      for (const name of ["package.json", "package-lock.json"]) {
-        await Deno.copyFile(new URL(name, HERE), `${part}/${name}`);
-      }
-      await npmInstall(part);
-    },
-  );
+  const folder = await cached(`sdk-${sha256(lock).slice(0, 16)}`, async (part) => {
+    for (const name of ["package.json", "package-lock.json"]) {
+      await Deno.copyFile(new URL(name, HERE), `${part}/${name}`);
+    }
+    await runIn(part, "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+  });
   for await (const { name } of Deno.readDir(new URL("clients/", HERE))) {
     await Deno.copyFile(new URL(`clients/${name}`, HERE), `${folder}/${name}`);
   }
   return folder;
 }
 
-async function npmInstall(cwd: string): Promise<void> {
-  const args = [
-    "ci",
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-  ];
-  const { success, stderr } = await new Deno.Command("npm", {
-    args,
-    cwd,
-    stdin: "null",
-  }).output();
-  if (!success) {
-    throw new Error(
-      `npm ci failed in ${cwd}: ${new TextDecoder().decode(stderr)}`,
-    );
-  }
-}
-
-async function run(
+async function runIn(
   cwd: string,
-  { name, command, args }: SdkClient,
-  dsn: string,
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args: [...args],
     cwd,
+    env,
     stdin: "null",
-    env: { SENTRY_DSN: dsn, SENTRY_DISABLE_UPDATE_CHECK: "1", CI: "true" },
-  }).output();
-  const output = new TextDecoder().decode(stdout) +
-    new TextDecoder().decode(stderr);
-  if (code !== 0) {
-    throw new Error(`${name} ended with exit code ${code}: ${output}`);
-  }
+  })
+    .output();
+  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  if (code !== 0) throw new Error(`${command} ${args[0] ?? ""} ended with exit code ${code}: ${output}`);
   return output;
 }
 

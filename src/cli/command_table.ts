@@ -1,0 +1,40 @@
+/** All commands, in the order of the help. Dispatch and help are made from this table alone. */
+import { type Command, EXIT } from "./command.ts";
+import { configCheckCommand } from "./config_check_command.ts";
+import { configInitCommand } from "./config_init_command.ts";
+import { configShowCommand } from "./config_show_command.ts";
+import { devCommand } from "./dev_command.ts";
+import { healthcheckCommand } from "./healthcheck_command.ts";
+import { renderHelp } from "./help.ts";
+import { runCommand } from "./run_command.ts";
+import { VERSION } from "../core/version.ts";
+
+const helpCommand: Command = {
+  name: "help",
+  about: "Show what a command does",
+  operands: "[COMMAND]",
+  run({ operands }, { out }) {
+    out(renderHelp(COMMANDS, operands));
+    return EXIT.ok;
+  },
+};
+
+const versionCommand: Command = {
+  name: "version",
+  about: "Show the version",
+  run(_, { out }) {
+    out(`landfall ${VERSION}\n`);
+    return EXIT.ok;
+  },
+};
+
+export const COMMANDS: readonly Command[] = [
+  runCommand,
+  devCommand,
+  configInitCommand,
+  configCheckCommand,
+  configShowCommand,
+  healthcheckCommand,
+  helpCommand,
+  versionCommand,
+];

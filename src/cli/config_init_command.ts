@@ -1,0 +1,59 @@
+import { ConfigError, type Problem } from "../config/config_error.ts";
+import { renderConfigFile } from "../config/key_table.ts";
+import { DEFAULT_CONFIG_DIR, loadConfig } from "../config/load_config.ts";
+import { checkRunnable } from "./check_runnable.ts";
+import { type Command, EXIT, type Invocation, type System } from "./command.ts";
+
+/** `landfall config init` */
+export const configInitCommand: Command = {
+  name: "config init",
+  about: "Write a commented config.yml",
+  details: "Asks nothing and never overwrites.",
+  flags: {
+    mode: { value: "MODE", about: "proxy (the default) or static" },
+    upstream: {
+      short: "u",
+      value: "URL",
+      about: "Where envelopes are forwarded to (default https://sentry.io/)",
+    },
+  },
+  run({ configDir, flags }: Invocation, system: System) {
+    const values = new Map([
+      ["relay.mode", flags.get("mode") ?? "proxy"],
+      ["relay.upstream", flags.get("upstream") ?? "https://sentry.io/"],
+    ]);
+    const file = `${configDir ?? DEFAULT_CONFIG_DIR}/config.yml`;
+    const text = renderConfigFile(values);
+    checkFlags(values, file, text, system);
+    try {
+      system.writeNew(file, text);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      throw new Error(`${file} exists already and was left alone`);
+    }
+    system.out(`Wrote ${file}\n`);
+    return EXIT.ok;
+  },
+};
+
+/** Loads what is about to be written, so that a wrong flag is refused by the rule that would refuse the file. */
+function checkFlags(values: ReadonlyMap<string, string>, file: string, text: string, system: System): void {
+  const sources = {
+    ...system.sources,
+    env: () => undefined,
+    readText(path: string): string {
+      if (path === file) return text;
+      throw new Deno.errors.NotFound();
+    },
+  };
+  try {
+    const problems = checkRunnable(loadConfig({ dir: file.slice(0, file.lastIndexOf("/")), sources }));
+    if (problems.length > 0) throw new ConfigError(problems);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.problems.map((problem): Problem => {
+      const flag = problem.key !== null && values.has(problem.key) ? problem.key.split(".")[1] : undefined;
+      return flag === undefined ? problem : { ...problem, origin: { kind: "flag", name: flag } };
+    }));
+  }
+}

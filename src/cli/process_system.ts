@@ -1,0 +1,38 @@
+import { systemClock } from "../core/clock.ts";
+import { processSources } from "../config/config_sources.ts";
+import { configureLogging, logger } from "../telemetry/log.ts";
+import type { System } from "./command.ts";
+
+/** Readable and writable by the owner only, as Relay saves its files. */
+const FILE_MODE = 0o600;
+
+/** The process itself. */
+export function processSystem(): System {
+  return {
+    sources: processSources(),
+    clock: systemClock,
+    out: (text) => writeAll(Deno.stdout, text),
+    err: (text) => writeAll(Deno.stderr, text),
+    writeNew(path, text) {
+      Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      Deno.writeTextFileSync(path, text, { createNew: true, mode: FILE_MODE });
+    },
+    async runNode(loaded, onReady) {
+      configureLogging(loaded.config.logging);
+      for (const warning of loaded.warnings) logger("config").warn(warning);
+      // Loaded only now, so that the other commands start without the node's modules.
+      const { runNode } = await import("../node.ts");
+      return await runNode(loaded, onReady ? { onReady } : {});
+    },
+  };
+}
+
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  try {
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  } catch (error) {
+    // The reader of a pipe may have seen enough.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

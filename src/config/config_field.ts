@@ -1,0 +1,116 @@
+/**
+ * Building blocks of the configuration's schema.
+ *
+ * A key is declared once, with its kind, default and meaning; validation, defaults, the README's table, the commented
+ * file of `config init` and `config show` all come from that declaration. Sections are strict: a key nobody declared is
+ * an error, because a misspelt key that is ignored is a setting that silently does not apply.
+ */
+import { z } from "zod";
+import type { ValueKind } from "./value_kind.ts";
+
+/**
+ * What setting a key does: `restart` = read when the node starts, `none` = accepted for a Relay's configuration but
+ * without effect (a node that finds one warns).
+ */
+export type Effect = "restart" | "none";
+
+/** Declaration of a key. */
+export interface FieldOptions {
+  /** As it would be written in the file. */
+  readonly default: unknown;
+  /** Set when the default depends on the machine or on other keys (`derived_defaults.ts`); `default` then says how. */
+  readonly derived?: true;
+  readonly about: string;
+  readonly effect?: Effect;
+  readonly secret?: true;
+}
+
+/** Documentation of a key. */
+export interface ConfigKey {
+  /** Dotted, e.g. `spool.envelopes.path`. */
+  readonly key: string;
+  readonly path: readonly string[];
+  readonly form: string;
+  readonly default: unknown;
+  readonly derived: boolean;
+  readonly about: string;
+  readonly effect: Effect;
+  readonly secret: boolean;
+}
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : S;
+/** Keys of a section as code names them: `max_event_size` is `maxEventSize`. */
+export type CamelKeys<T> = { readonly [K in keyof T as K extends string ? CamelCase<K> : K]: T[K] };
+
+const declarations = new WeakMap<z.ZodType, FieldOptions & { readonly form: string }>();
+const shapes = new WeakMap<z.ZodType, Shape>();
+
+/** A key. */
+export function field<T>(kind: ValueKind<T>, options: FieldOptions): z.ZodType<T> {
+  const read = z.unknown().transform((raw, context): T => {
+    const value = kind.read(raw);
+    if (value !== undefined) return value;
+    context.issues.push({
+      code: "custom",
+      message: kind.rule,
+      input: raw,
+      params: { choices: kind.choices },
+    });
+    return z.NEVER;
+  });
+  const schema = options.derived ? read : read.prefault(options.default);
+  declarations.set(schema, { ...options, form: kind.form });
+  return schema;
+}
+
+/** A mapping of keys and sections. */
+export function section<S extends Shape>(shape: S): z.ZodType<CamelKeys<{ [K in keyof S]: z.output<S[K]> }>> {
+  const schema = z.strictObject(shape).transform(camelKeys).prefault({} as never);
+  shapes.set(schema, shape);
+  return schema as unknown as z.ZodType<CamelKeys<{ [K in keyof S]: z.output<S[K]> }>>;
+}
+
+/** All keys below a section, in the order of their declaration. */
+export function keysOf(schema: z.ZodType, path: readonly string[] = []): ConfigKey[] {
+  const declaration = declarations.get(schema);
+  if (declaration) {
+    const { form, about, effect = "restart", derived = false, secret = false } = declaration;
+    return [{
+      key: path.join("."),
+      path,
+      form,
+      default: declaration.default,
+      derived,
+      about,
+      effect,
+      secret,
+    }];
+  }
+  return Object.entries(shapes.get(schema) ?? {}).flatMap(([name, inner]) => keysOf(inner, [...path, name]));
+}
+
+/** Names that are valid directly below a section. */
+export function namesIn(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let current: z.ZodType | undefined = schema;
+  for (const segment of path) current = current && shapes.get(current)?.[String(segment)];
+  return Object.keys(current && shapes.get(current) || {});
+}
+
+/** Dotted names of the sections below a schema, without the schema itself. */
+export function sectionsIn(schema: z.ZodType, path: readonly string[] = []): (readonly string[])[] {
+  const inner = Object.entries(shapes.get(schema) ?? {}).flatMap(([name, child]) =>
+    sectionsIn(child, [...path, name])
+  );
+  return path.length > 0 && shapes.has(schema) ? [path, ...inner] : inner;
+}
+
+function camelKeys(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).map((
+      [name, value],
+    ) => [name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase()), value]),
+  );
+}

@@ -1,0 +1,41 @@
+import { field, section } from "../config_field.ts";
+import { choice, duration, flag, nullable, text } from "../value_kind.ts";
+
+/** `http`: the client that talks to the upstream (control reference, section 2). */
+export const httpSection = section({
+  timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: 5,
+    about: "Longest time for one request to the upstream, from its first byte to the end of the answer",
+  }),
+  connection_timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: 3,
+    about: "Longest time to connect to the upstream, TLS included",
+  }),
+  retry_delay: field(duration({ unit: "s", minMs: 1 }), {
+    default: 1,
+    about: "Wait before the first retry; it grows with every further one",
+  }),
+  max_retry_interval: field(duration({ unit: "s", minMs: 1 }), {
+    default: 60,
+    about: "Longest wait between two retries or probes",
+  }),
+  outage_grace_period: field(duration({ unit: "s" }), {
+    default: 10,
+    about: "How long network errors may last before the node stops sending and only probes the upstream",
+  }),
+  host_header: field(nullable(text), {
+    default: null,
+    about: "`Host` header sent upstream instead of the upstream's own name",
+  }),
+  encoding: field(choice("auto", "identity", "deflate", "gzip", "br", "zstd"), {
+    default: "auto",
+    about:
+      "Content encoding of forwarded bodies: `auto` leaves compressed ones as they came and compresses large " +
+      "others, a name forces that encoding for all",
+  }),
+  auth_interval: field(nullable(duration({ unit: "s" })), { default: 600, about: "", effect: "none" }),
+  project_failure_interval: field(duration({ unit: "s" }), { default: 90, about: "", effect: "none" }),
+  global_metrics: field(flag, { default: false, about: "", effect: "none" }),
+  forward: field(flag, { default: true, about: "", effect: "none" }),
+  dns_cache: field(flag, { default: true, about: "", effect: "none" }),
+});

@@ -1,0 +1,64 @@
+import { field, section } from "../config_field.ts";
+import { address, byteSize, choice, count, duration, flag, networks, orAuto, port } from "../value_kind.ts";
+
+/** Loopback, private and unique local networks. */
+export const PRIVATE_NETWORKS: readonly string[] = [
+  "127.0.0.0/8",
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "::1/128",
+  "fc00::/7",
+];
+
+/** More lanes than any machine this was measured on could feed. */
+export const LANES_MAX = 64;
+
+/** `listener`: how clients reach the node. */
+export const listenerSection = section({
+  exposure: field(choice("internet", "load_balancer"), {
+    default: "internet",
+    about:
+      "Who connects: anyone (`internet`: timeouts for slow clients), or a balancer that already bounds them " +
+      "(`load_balancer`: less work per request, HTTP/2)",
+  }),
+  trusted_proxies: field(networks, {
+    default: PRIVATE_NETWORKS,
+    about: "Peers whose word about the client's address is taken (`X-Forwarded-For` and the like)",
+  }),
+  drain_delay: field(duration({ unit: "s" }), {
+    default: "0s",
+    about:
+      "How long a stopping node goes on accepting while it already reports not ready; balancers want seconds",
+  }),
+  header_timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: "10s",
+    about: "Longest time for the head of a request (exposure `internet`)",
+  }),
+  body_timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: "30s",
+    about: "Longest pause between two parts of a body (exposure `internet`)",
+  }),
+  idle_timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: "75s",
+    about: "How long a connection may stay open without a request (exposure `internet`)",
+  }),
+  body_memory: field(byteSize(1), {
+    default: "512MiB",
+    about: "Bytes of request bodies held at once per lane; beyond it requests are answered with 503",
+  }),
+});
+
+/** `lanes`: how many workers share the work. */
+export const lanesField = field(orAuto(count(1, LANES_MAX)), {
+  default: "`auto`: half the processors, at least 1",
+  derived: true,
+  about: "Lanes, each a listener, a spool partition and a forwarder of its own; at most 64",
+});
+
+/** `admin`: the listener for operators. */
+export const adminSection = section({
+  enabled: field(flag, { default: true, about: "Whether there is an admin listener" }),
+  host: field(address, { default: "127.0.0.1", about: "Address of metrics and the status page" }),
+  port: field(port, { default: 3080, about: "Port of the admin listener; 0 takes any free one" }),
+});

@@ -1,0 +1,60 @@
+import { field, section } from "../config_field.ts";
+import {
+  anything,
+  choice,
+  count,
+  duration,
+  flag,
+  nullable,
+  orAuto,
+  ratio,
+  text,
+  textMap,
+} from "../value_kind.ts";
+
+const none = { about: "", effect: "none" } as const;
+
+/** `logging` (control reference, section 2). */
+export const loggingSection = section({
+  level: field(choice("off", "error", "warn", "info", "debug", "trace"), {
+    default: "info",
+    about: "Least severe level that is logged, to standard error",
+  }),
+  format: field(orAuto(choice("pretty", "simplified", "json")), {
+    default: "`auto`: `pretty` on a terminal, else `simplified`",
+    derived: true,
+    about: "Form of log lines: coloured, plain or JSON",
+  }),
+  enable_backtraces: field(flag, { ...none, default: false }),
+  traces_sample_rate: field(ratio, { ...none, default: 0 }),
+});
+
+/** `health` (control reference, sections 2 and 13). */
+export const healthSection = section({
+  refresh_interval_ms: field(duration({ unit: "ms" }), { ...none, default: 3000 }),
+  max_memory_bytes: field(nullable(count()), { ...none, default: null }),
+  max_memory_percent: field(ratio, { ...none, default: 0.95 }),
+  probe_timeout_ms: field(duration({ unit: "ms" }), { ...none, default: 900 }),
+  memory_stat_refresh_frequency_ms: field(duration({ unit: "ms" }), { ...none, default: 100 }),
+});
+
+/** `metrics`: statsd output of a Relay. */
+export const metricsSection = section({
+  statsd: field(nullable(text), { ...none, default: null }),
+  statsd_buffer_size: field(nullable(count()), { ...none, default: null }),
+  prefix: field(text, { ...none, default: "sentry.relay" }),
+  default_tags: field(textMap, { ...none, default: {} }),
+  hostname_tag: field(nullable(text), { ...none, default: null }),
+  periodic_secs: field(count(), { ...none, default: 5 }),
+  sample_rate: field(anything, { ...none, default: null }),
+  allow_high_cardinality_tags: field(anything, { ...none, default: null }),
+});
+
+/** `sentry`: a Relay's reporting about itself. */
+export const sentrySection = section({
+  enabled: field(flag, { ...none, default: false }),
+  dsn: field(nullable(text), { ...none, default: null, secret: true }),
+  environment: field(nullable(text), { ...none, default: null }),
+  server_name: field(nullable(text), { ...none, default: null }),
+  default_tags: field(nullable(textMap), { ...none, default: null }),
+});

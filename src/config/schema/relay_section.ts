@@ -1,0 +1,38 @@
+import { field, section } from "../config_field.ts";
+import { address, anything, choice, flag, nullable, port, text, upstreamUrl } from "../value_kind.ts";
+
+const none = { default: null, effect: "none", about: "" } as const;
+
+/** `relay`: what the node is and where it listens (control reference, section 2). */
+export const relaySection = section({
+  mode: field(choice("managed", "proxy", "static"), {
+    default: "managed",
+    about:
+      "Where project states come from: nowhere (`proxy`), `projects/*.json` (`static`), the upstream (`managed`, " +
+      "not available yet)",
+  }),
+  upstream: field(upstreamUrl, { default: "https://sentry.io/", about: "Where envelopes are forwarded to" }),
+  host: field(address, {
+    default: "`127.0.0.1`, in a Docker container `0.0.0.0`",
+    derived: true,
+    about: "Address the ingestion listener is bound to",
+  }),
+  port: field(port, { default: 3000, about: "Port of the ingestion listener; 0 takes any free one" }),
+  internal_host: field(nullable(address), {
+    default: null,
+    about:
+      "Address of a second listener for `/api/relay/*`; that listener exists when either half is set, and the " +
+      "other half is taken from `relay.host` or `relay.port`",
+  }),
+  internal_port: field(nullable(port), { default: null, about: "Port of the second listener" }),
+  override_project_ids: field(flag, {
+    default: false,
+    about: "Take the project id from the project's state instead of checking the one in the request",
+  }),
+  instance: field(text, { ...none, default: "default" }),
+  advertised_upstream: field(nullable(upstreamUrl), none),
+  config_reload_interval: field(anything, none),
+  tls_port: field(anything, none),
+  tls_identity_path: field(anything, none),
+  tls_identity_password: field(anything, { ...none, secret: true }),
+});

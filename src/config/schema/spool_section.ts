@@ -1,0 +1,52 @@
+import { field, section } from "../config_field.ts";
+import { anything, byteSize, count, duration, text } from "../value_kind.ts";
+
+const ignored = () => field(anything, { default: null, about: "", effect: "none" });
+
+/** `spool`: the buffer on disk. Relay's keys are in `spool.envelopes` (control reference, section 2). */
+export const spoolSection = section({
+  envelopes: section({
+    path: field(text, {
+      default: "`spool` in the configuration folder",
+      derived: true,
+      about: "Folder of the spool; one node at a time may use it",
+    }),
+    max_disk_size: field(byteSize(1), {
+      default: "500MiB",
+      about: "Bytes on disk above which envelopes are refused with 429",
+    }),
+    max_envelope_delay_secs: field(count(1), {
+      default: 86400,
+      about: "Age in seconds at which an envelope that could not be forwarded is dropped",
+    }),
+    batch_size_bytes: ignored(),
+    stack_batch_size_bytes: ignored(),
+    flush_timeout_secs: ignored(),
+    disk_usage_refresh_frequency_ms: ignored(),
+    max_backpressure_memory_percent: ignored(),
+    max_backpressure_envelopes: ignored(),
+    max_batches: ignored(),
+    max_memory_size: ignored(),
+    max_connections: ignored(),
+    min_connections: ignored(),
+    unspool_interval: ignored(),
+    partitions: ignored(),
+    partitioning: ignored(),
+    ephemeral: ignored(),
+    version: ignored(),
+  }),
+  segment_size: field(byteSize(4096), {
+    default: "64MiB",
+    about: "Size at which a segment file is closed and the next one started",
+  }),
+  checkpoint_interval: field(duration({ unit: "s", minMs: 1 }), {
+    default: "100ms",
+    about:
+      "How often it is written down which envelopes are done; what is done but not written down is sent again " +
+      "after a crash",
+  }),
+  dead_letter_size: field(byteSize(), {
+    default: "64MiB",
+    about: "Bytes kept of envelopes the upstream refused for good; the oldest go first",
+  }),
+});

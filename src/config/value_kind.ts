@@ -1,0 +1,217 @@
+/**
+ * The kinds of value a configuration key can have: how each is read, and the rule to quote when it is not.
+ *
+ * Text is accepted wherever a number or a boolean is meant, because environment variables, flags and quoted `${NAME}`
+ * can only be text.
+ */
+import { parseByteSize } from "../core/byte_size.ts";
+import { CidrSet, parseIp } from "../core/cidr.ts";
+import { parseDurationMs } from "../core/duration.ts";
+
+/** How values of a key are read. */
+export interface ValueKind<T> {
+  /** Name of the kind in the documentation, e.g. `size`. */
+  readonly form: string;
+  /** What a value must be, e.g. `must be a port from 0 to 65535`. */
+  readonly rule: string;
+  /** The valid values when there are few, for "did you mean". */
+  readonly choices?: readonly string[];
+  /** The value, or undefined when `raw` breaks the rule. */
+  read(raw: unknown): T | undefined;
+}
+
+/** Longest time a timer can wait; longer ones would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** One of a few words; case is ignored. */
+export function choice<const T extends string>(...choices: readonly T[]): ValueKind<T> {
+  return {
+    form: choices.map((name) => `\`${name}\``).join(", "),
+    rule: `must be one of ${choices.join(", ")}`,
+    choices,
+    read: (raw) => typeof raw === "string" ? choices.find((name) => name === raw.toLowerCase()) : undefined,
+  };
+}
+
+export const flag: ValueKind<boolean> = {
+  form: "`true`, `false`",
+  rule: "must be true or false",
+  read: (raw) => raw === true || raw === "true" ? true : raw === false || raw === "false" ? false : undefined,
+};
+
+export const text: ValueKind<string> = {
+  form: "text",
+  rule: "must be text that is not empty",
+  read: (raw) => typeof raw === "string" && raw !== "" ? raw : undefined,
+};
+
+/** Whole numbers. */
+export function count(min = 0, max = Number.MAX_SAFE_INTEGER): ValueKind<number> {
+  const rule = max === Number.MAX_SAFE_INTEGER
+    ? `must be a whole number of at least ${min}`
+    : `must be a whole number from ${min} to ${max}`;
+  return {
+    form: "number",
+    rule,
+    read(raw) {
+      const value = numberOf(raw);
+      return value !== undefined && Number.isInteger(value) && value >= min && value <= max
+        ? value
+        : undefined;
+    },
+  };
+}
+
+export const port: ValueKind<number> = {
+  ...count(0, 65535),
+  form: "port",
+  rule: "must be a port from 0 to 65535",
+};
+
+export const ratio: ValueKind<number> = {
+  form: "0 to 1",
+  rule: "must be a number from 0 to 1",
+  read(raw) {
+    const value = numberOf(raw);
+    return value !== undefined && value >= 0 && value <= 1 ? value : undefined;
+  },
+};
+
+/** Sizes in bytes, at least `min`. */
+export function byteSize(min = 0): ValueKind<number> {
+  const least = min > 0 ? ` of at least ${min} bytes` : "";
+  return {
+    form: "size",
+    rule: `must be a size${least}: bytes, or a number with B, kB, KiB, MB, MiB, GB or GiB`,
+    read(raw) {
+      const bytes = attempt(() =>
+        typeof raw === "string" || typeof raw === "number" ? parseByteSize(raw) : undefined
+      );
+      return bytes !== undefined && bytes >= min ? bytes : undefined;
+    },
+  };
+}
+
+/** A duration read into milliseconds; what a number without a unit counts is the key's. */
+export function duration(o: { unit: "s" | "ms"; minMs?: number }): ValueKind<number> {
+  const { unit, minMs = 0 } = o;
+  const name = unit === "s" ? "seconds" : "milliseconds";
+  const least = minMs > 0 ? " above 0" : "";
+  return {
+    form: unit === "s" ? "duration" : "milliseconds",
+    rule: `must be a duration${least}: ${name}, or a number with ms, s, m, h or d`,
+    read(raw) {
+      const plain = numberOf(raw);
+      const ms = attempt(() =>
+        plain !== undefined
+          ? parseDurationMs(unit === "s" ? plain : `${plain}ms`)
+          : typeof raw === "string"
+          ? parseDurationMs(raw)
+          : undefined
+      );
+      return ms !== undefined && ms >= minMs && ms <= TIMER_MS_MAX ? ms : undefined;
+    },
+  };
+}
+
+export const address: ValueKind<string> = {
+  form: "IP address",
+  rule: "must be an IP address",
+  read: (raw) => typeof raw === "string" && parseIp(raw) ? raw : undefined,
+};
+
+export const networks: ValueKind<readonly string[]> = {
+  form: "list of networks",
+  rule: "must be a list of networks such as 10.0.0.0/8 or ::1",
+  read(raw) {
+    if (!Array.isArray(raw) || !raw.every((entry) => typeof entry === "string")) return undefined;
+    return attempt(() => (CidrSet.parse(raw), raw));
+  },
+};
+
+/** Normalised to `scheme://host[:port]/`. */
+export const upstreamUrl: ValueKind<string> = {
+  form: "URL",
+  rule: "must be a URL of the form http(s)://host[:port]/, without a path",
+  read(raw) {
+    const url = typeof raw === "string" ? URL.parse(raw) : null;
+    if (!url || !/^https?:$/.test(url.protocol) || url.hostname === "") return undefined;
+    const bare = url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" &&
+      url.password === "";
+    return bare ? `${url.protocol}//${url.host}/` : undefined;
+  },
+};
+
+export const uuid: ValueKind<string> = {
+  form: "UUID",
+  rule: "must be a UUID",
+  read: (raw) =>
+    typeof raw === "string" && /^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i.test(raw)
+      ? raw.toLowerCase()
+      : undefined,
+};
+
+/** Base64url without padding, of one of these lengths. */
+export function base64url(...lengths: readonly number[]): ValueKind<string> {
+  return {
+    form: "base64url",
+    rule: `must be base64url without padding, ${lengths.join(" or ")} characters long`,
+    read: (raw) =>
+      typeof raw === "string" && /^[\w-]+$/.test(raw) && lengths.includes(raw.length) ? raw : undefined,
+  };
+}
+
+/** Text to text. */
+export const textMap: ValueKind<Readonly<Record<string, string>>> = {
+  form: "map",
+  rule: "must be a map from names to text",
+  read(raw) {
+    if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
+    return Object.values(raw).every((value) => typeof value === "string")
+      ? raw as Record<string, string>
+      : undefined;
+  },
+};
+
+/** Whatever another system's configuration holds here; never looked at. */
+export const anything: ValueKind<null> = { form: "any", rule: "may be anything", read: () => null };
+
+/** The kind, or null. */
+export function nullable<T>(kind: ValueKind<T>): ValueKind<T | null> {
+  return { ...kind, rule: `${kind.rule}, or null`, read: (raw) => raw === null ? null : kind.read(raw) };
+}
+
+/** The kind, for keys whose `auto` is replaced by a value before validation (`derived_defaults.ts`). */
+export function orAuto<T>(kind: ValueKind<T>): ValueKind<T> {
+  const choices = kind.choices && ["auto", ...kind.choices];
+  return {
+    ...kind,
+    form: `\`auto\` or ${kind.form}`,
+    rule: `${kind.rule}, or auto`,
+    ...choices && { choices },
+  };
+}
+
+/** A word instead of a value, or the kind. */
+export function orWord<const W extends string, T>(word: W, kind: ValueKind<T>): ValueKind<T | W> {
+  return {
+    form: `\`${word}\` or ${kind.form}`,
+    rule: `${kind.rule}, or ${word}`,
+    read: (raw) => raw === word ? word : kind.read(raw),
+  };
+}
+
+function numberOf(raw: unknown): number | undefined {
+  if (typeof raw === "number") return raw;
+  return typeof raw === "string" && /^-?\d+(\.\d+)?$/.test(raw) ? Number(raw) : undefined;
+}
+
+/** The parsers of `core` refuse by RangeError. */
+function attempt<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}

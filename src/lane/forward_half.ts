@@ -1,0 +1,141 @@
+/**
+ * The forward half of a lane: reader of the lane's spool partition, policy for records that waited, the forwarder and
+ * its client, dead letter and checkpoint.
+ *
+ * It never speaks to the ingest half but through the partition; limits it learns go to the control plane.
+ */
+import type { Clock } from "../core/clock.ts";
+import { countOutcomes } from "../outcomes/count_outcomes.ts";
+import type { Admission } from "../projects/admission.ts";
+import { ProjectTable } from "../projects/project_table.ts";
+import { ControlBlock } from "../spool/control_block.ts";
+import { DeadLetter } from "../spool/dead_letter.ts";
+import { DiskBudget } from "../spool/disk_budget.ts";
+import { PartitionReader, type SpoolLoss } from "../spool/partition_reader.ts";
+import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
+import { Metrics } from "../telemetry/registry.ts";
+import { BodyEncoder } from "../upstream/body_encoding.ts";
+import { upstreamTarget } from "../upstream/dial.ts";
+import { Forwarder } from "../upstream/forwarder.ts";
+import { HttpClient } from "../upstream/http_client.ts";
+import type { HalfPort, HalfProgram } from "./half_host.ts";
+import { admissionOf, type HalfDeps } from "./ingest_half.ts";
+import { MessageQueue } from "./message_queue.ts";
+import type { ForwardOptions } from "./messages.ts";
+import { SpoolSource } from "./spool_source.ts";
+
+/** Idle upstream connections are closed well before common upstreams would: nginx 75 s, many balancers 60 s. */
+const IDLE_TIMEOUT_MS = 15_000;
+const HEAD_BYTES_MAX = 64 * 1024;
+/** Kept of the grace time for the checkpoint. */
+const CHECKPOINT_SHARE_MS = 500;
+
+interface Running {
+  readonly admission: Admission;
+  readonly reader: PartitionReader;
+  readonly deadLetter: DeadLetter;
+  readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished">;
+}
+
+/** A forward half that waits for its `start`. */
+export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
+  let running: Running | null = null;
+  const { clock } = deps;
+  const fail = (error: unknown): void =>
+    port.post({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+  const queue = new MessageQueue(port, async (message) => {
+    switch (message.type) {
+      case "start":
+        if (message.kind !== "forward") return;
+        running = await start(message.options, deps, port);
+        running.forwarder.start();
+        running.forwarder.finished.catch(fail);
+        return port.post({ type: "started", port: null });
+      case "projects":
+        if (running) running.admission.projects = new ProjectTable(message.snapshot);
+        return;
+      case "limits":
+        return running?.admission.limits.learn(message.key, message.limits, clock.now());
+      case "stop":
+        if (running) await stop(running, message.graceMs);
+        running = null;
+        return port.post({ type: "stopped" });
+    }
+  });
+  return {
+    receive: (message) => queue.push(message),
+    abandon() {
+      if (running) void stop(running, 0);
+      running = null;
+    },
+  };
+}
+
+async function start(
+  options: ForwardOptions,
+  { clock, storage }: HalfDeps,
+  port: HalfPort,
+): Promise<Running> {
+  const metrics = new Metrics(METRIC_LAYOUT, options.metrics);
+  const budget = DiskBudget.attach(options.budget);
+  const partition = { storage, folder: options.partitionDir, budget, clock, metrics };
+  const admission = admissionOf(options, clock.now());
+  const reader = await PartitionReader.open({
+    ...partition,
+    control: new ControlBlock(options.control),
+    checkpointIntervalMs: options.checkpointIntervalMs,
+    onLoss: (loss) => countLoss(metrics, loss),
+  });
+  const deadLetter = await DeadLetter.open({ ...partition, bytesMax: options.deadLetterBytesMax });
+  const encoder = new BodyEncoder(options.upstream.encoding, options.bodyBytesMax);
+  const source = new SpoolSource({
+    reader,
+    deadLetter,
+    admission,
+    encoder,
+    clock,
+    metrics,
+    recordAgeMsMax: options.recordAgeMsMax,
+    onLimits: (key, limits) => port.post({ type: "limits", key, limits }),
+  });
+  const o = options.upstream;
+  const forwarder = new Forwarder({
+    source,
+    encoder,
+    clock,
+    metrics,
+    client: clientOf(o, clock, metrics),
+    relayId: o.relayId,
+    maxConcurrent: o.maxConcurrent,
+    retryDelayMs: o.retryDelayMs,
+    retryIntervalMsMax: o.retryIntervalMsMax,
+    outageGraceMs: o.outageGraceMs,
+  });
+  return { admission, reader, deadLetter, forwarder };
+}
+
+function clientOf(o: ForwardOptions["upstream"], clock: Clock, metrics: Metrics): HttpClient {
+  return new HttpClient({
+    target: upstreamTarget(o.url, o.hostHeader),
+    clock,
+    metrics,
+    connectTimeoutMs: o.connectTimeoutMs,
+    totalTimeoutMs: o.totalTimeoutMs,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+    connectionsMax: o.maxConcurrent + 1,
+    headBytesMax: HEAD_BYTES_MAX,
+    bodyBytesMax: o.answerBytesMax,
+  });
+}
+
+/** A damaged record cannot say what it was; it is counted as one of unknown kind. A torn tail was never acknowledged. */
+function countLoss(metrics: Metrics, { kind }: SpoolLoss): void {
+  if (kind === "corrupt" || kind === "missing") countOutcomes(metrics, "invalid", "corrupt_record", []);
+}
+
+/** Requests under way finish, as far as the time allows; what is unsent stays on disk. */
+async function stop({ forwarder, deadLetter, reader }: Running, graceMs: number): Promise<void> {
+  await forwarder.stop(Math.max(0, graceMs - CHECKPOINT_SHARE_MS));
+  await deadLetter.close();
+  await reader.close();
+}

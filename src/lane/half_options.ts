@@ -1,0 +1,64 @@
+/** From the configuration of a node to the options of its halves. */
+import type { Config } from "../config/config.ts";
+import type { LoadedConfig } from "../config/load_config.ts";
+import type { CommonOptions, ForwardOptions, IngestOptions } from "./messages.ts";
+
+/** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
+const SEGMENTS_PER_LANE_MIN = 8;
+
+/** Options of an ingest half that listens on `port`. */
+export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, port: number): IngestOptions {
+  const { limits, listener, spool, relay, lanes } = config;
+  return {
+    ...common,
+    segmentBytesMax: segmentBytes(spool, lanes),
+    itemLimits: limits,
+    acceptUnknownItems: config.routing.acceptUnknownItems,
+    listener: {
+      exposure: listener.exposure,
+      hostname: relay.host,
+      port,
+      trustedProxies: listener.trustedProxies,
+      envelopeBytesMax: limits.maxEnvelopeSize,
+      eventBytesMax: limits.maxEventSize,
+      bodyMemoryBytesMax: listener.bodyMemory,
+      headerTimeoutMs: listener.headerTimeout,
+      bodyTimeoutMs: listener.bodyTimeout,
+      idleTimeoutMs: listener.idleTimeout,
+      reusePort: lanes > 1,
+      healthRoutes: relay.internalPort === null,
+    },
+  };
+}
+
+/** Options of a forward half. */
+export function forwardOptions({ config, credentials }: LoadedConfig, common: CommonOptions): ForwardOptions {
+  const { http, limits, spool, relay, lanes } = config;
+  return {
+    ...common,
+    checkpointIntervalMs: spool.checkpointInterval,
+    deadLetterBytesMax: spool.deadLetterSize / lanes,
+    recordAgeMsMax: spool.envelopes.maxEnvelopeDelaySecs * 1000,
+    bodyBytesMax: limits.maxEnvelopeSize,
+    upstream: {
+      url: relay.upstream,
+      hostHeader: http.hostHeader,
+      relayId: credentials?.id ?? null,
+      connectTimeoutMs: http.connectionTimeout,
+      totalTimeoutMs: http.timeout,
+      maxConcurrent: Math.max(1, Math.floor(limits.maxConcurrentRequests / lanes)),
+      retryDelayMs: http.retryDelay,
+      retryIntervalMsMax: http.maxRetryInterval,
+      outageGraceMs: http.outageGracePeriod,
+      encoding: http.encoding,
+      answerBytesMax: limits.maxApiPayloadSize,
+    },
+  };
+}
+
+function segmentBytes(spool: Config["spool"], lanes: number): number {
+  return Math.min(
+    spool.segmentSize,
+    Math.floor(spool.envelopes.maxDiskSize / (SEGMENTS_PER_LANE_MIN * lanes)),
+  );
+}

@@ -1,0 +1,126 @@
+/**
+ * The ingest half of a lane: listener, parsing, policy, and the writer of the lane's spool partition.
+ *
+ * It never learns what happens upstream, except for rate limits, which the control plane passes on.
+ */
+import { CidrSet } from "../core/cidr.ts";
+import type { Clock } from "../core/clock.ts";
+import { BodyReader } from "../listener/body_reader.ts";
+import { Listener } from "../listener/listener.ts";
+import { healthRoutes, ingestionRoutes, relayRoutes } from "../listener/routes.ts";
+import { Admission } from "../projects/admission.ts";
+import { ProjectTable } from "../projects/project_table.ts";
+import { RateLimitTable } from "../projects/rate_limit_table.ts";
+import { ControlBlock } from "../spool/control_block.ts";
+import { DiskBudget } from "../spool/disk_budget.ts";
+import { PartitionWriter } from "../spool/partition_writer.ts";
+import type { Storage } from "../spool/storage.ts";
+import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
+import { Metrics } from "../telemetry/registry.ts";
+import type { HalfPort, HalfProgram } from "./half_host.ts";
+import { MessageQueue } from "./message_queue.ts";
+import type { CommonOptions, IngestOptions } from "./messages.ts";
+import { NodeState } from "./node_state.ts";
+import { Submitter } from "./submit.ts";
+
+/** What a half needs of the machine. */
+export interface HalfDeps {
+  readonly clock: Clock;
+  readonly storage: Storage;
+}
+
+/** Policy of a half, as the control plane described it at the start. */
+export function admissionOf({ projects, limits }: CommonOptions, nowMs: number): Admission {
+  const table = new RateLimitTable();
+  for (const learned of limits) table.learn(learned.key, learned.limits, nowMs);
+  return new Admission(new ProjectTable(projects), table);
+}
+
+interface Running {
+  readonly admission: Admission;
+  readonly writer: PartitionWriter;
+  readonly listener: Listener;
+}
+
+/** An ingest half that waits for its `start`. */
+export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
+  let running: Running | null = null;
+  const { clock } = deps;
+  const queue = new MessageQueue(port, async (message) => {
+    switch (message.type) {
+      case "start":
+        if (message.kind !== "ingest") return;
+        running = await start(message.options, deps);
+        return port.post({ type: "started", port: running.listener.address.port });
+      case "projects":
+        if (running) running.admission.projects = new ProjectTable(message.snapshot);
+        return;
+      case "limits":
+        return running?.admission.limits.learn(message.key, message.limits, clock.now());
+      case "stop":
+        if (running) await stop(running, clock, message.graceMs);
+        running = null;
+        return port.post({ type: "stopped" });
+    }
+  });
+  return {
+    receive: (message) => queue.push(message),
+    abandon() {
+      void running?.listener.close(0);
+      void running?.writer.close();
+      running = null;
+    },
+  };
+}
+
+async function start(options: IngestOptions, { clock, storage }: HalfDeps): Promise<Running> {
+  const metrics = new Metrics(METRIC_LAYOUT, options.metrics);
+  const admission = admissionOf(options, clock.now());
+  const writer = await PartitionWriter.open({
+    storage,
+    folder: options.partitionDir,
+    control: new ControlBlock(options.control),
+    budget: DiskBudget.attach(options.budget),
+    clock,
+    metrics,
+    segmentBytesMax: options.segmentBytesMax,
+  });
+  const { itemLimits, acceptUnknownItems } = options;
+  const ingress = new Submitter({ admission, writer, clock, metrics, itemLimits, acceptUnknownItems });
+  const o = options.listener;
+  const bodies = new BodyReader({ memoryBytesMax: o.bodyMemoryBytesMax, metrics });
+  const state = new NodeState(options.nodeState);
+  const health = { isLive: () => true, isReady: () => state.ready };
+  const routes = [
+    ...ingestionRoutes({
+      ingress,
+      bodies,
+      clock,
+      metrics,
+      trustedProxies: o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null,
+      maxEnvelopeBytes: o.envelopeBytesMax,
+      maxEventBytes: o.eventBytesMax,
+    }),
+    ...relayRoutes(health),
+    ...(o.healthRoutes ? healthRoutes(health) : []),
+  ];
+  const listener = await Listener.start({
+    ...o,
+    routes,
+    version: options.version,
+    bodies,
+    metrics,
+    clock,
+    headersTimeoutMs: o.headerTimeoutMs,
+  });
+  return { admission, writer, listener };
+}
+
+/** Bodies that are being read finish, their answers leave, and the spool is closed with all of it on disk. */
+async function stop({ listener, writer }: Running, clock: Clock, graceMs: number): Promise<void> {
+  const end = clock.monotonic() + graceMs;
+  listener.stopAccepting();
+  await listener.waitForBodies(graceMs);
+  await listener.close(Math.max(0, end - clock.monotonic()));
+  await writer.close();
+}

@@ -1,0 +1,172 @@
+/**
+ * A lane as the control plane sees it: two halves around one spool partition, kept alive.
+ *
+ * Start: the forward half first, then the ingest half, so that nothing is accepted that nobody would read. A half that
+ * dies is replaced after a growing pause; the other one goes on, because all they share is the partition's files and
+ * the control block, and both recover from what is on disk. Its counters live in shared memory and outlive it.
+ *
+ * Stop: the ingest half first (bodies in flight finish, the spool is closed), then the forward half (requests in
+ * flight finish, the checkpoint is written).
+ */
+import { Backoff } from "../core/backoff.ts";
+import type { Clock, Timer } from "../core/clock.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import type { HalfHost, HalfSpawner } from "./half_host.ts";
+import type { ForwardOptions, FromHalf, HalfKind, IngestOptions, LearnedLimits, ToHalf } from "./messages.ts";
+
+const log = logger("lane");
+
+/** A half that has run this long starts over with the shortest pause. */
+const STABLE_MS = 60_000;
+
+/** A half could not start, and trying again would not help. */
+export class LaneStartError extends Error {
+  override readonly name = "LaneStartError";
+}
+
+/** Options of {@link Lane}. */
+export interface LaneOptions {
+  readonly clock: Clock;
+  readonly spawn: HalfSpawner;
+  /** Counters of the control plane. */
+  readonly metrics: Metrics;
+  /** Options of a half, asked for at each start of it, so that a replacement gets the current snapshots. */
+  readonly options: { ingest(port: number): IngestOptions; forward(): ForwardOptions };
+  /** A forward half learned limits. */
+  onLimits(limits: LearnedLimits): void;
+}
+
+type HalfState =
+  | { kind: "idle" }
+  | { kind: "starting"; host: HalfHost; started: PromiseWithResolvers<number | null>; isFirst: boolean }
+  | { kind: "running"; host: HalfHost; sinceMs: number }
+  | { kind: "waiting"; timer: Timer }
+  | { kind: "stopping"; host: HalfHost; stopped: PromiseWithResolvers<void> }
+  | { kind: "stopped" };
+
+/** Supervisor of both halves. */
+export class Lane {
+  readonly #o: LaneOptions;
+  readonly #states: Record<HalfKind, HalfState> = { ingest: { kind: "idle" }, forward: { kind: "idle" } };
+  readonly #backoffs: Record<HalfKind, Backoff>;
+  #port = 0;
+
+  constructor(readonly index: number, options: LaneOptions) {
+    this.#o = options;
+    const backoff = (): Backoff => new Backoff({ baseMs: 100, factor: 2, maxMs: 10_000 });
+    this.#backoffs = { ingest: backoff(), forward: backoff() };
+  }
+
+  /**
+   * Starts both halves.
+   *
+   * @param port where to listen; 0 for any free port
+   * @returns the port the lane listens on
+   * @throws {LaneStartError} when a half cannot start, e.g. because the port is taken
+   */
+  async start(port: number): Promise<number> {
+    this.#port = port;
+    await this.#launch("forward", true);
+    this.#port = await this.#launch("ingest", true) ?? port;
+    return this.#port;
+  }
+
+  /** Whether both halves run. */
+  get isUp(): boolean {
+    return this.#states.ingest.kind === "running" && this.#states.forward.kind === "running";
+  }
+
+  /** Passes a snapshot or limits on to the halves that run; others get the current ones when they start. */
+  broadcast(message: ToHalf): void {
+    for (const state of Object.values(this.#states)) {
+      if (state.kind === "running" || state.kind === "starting") state.host.post(message);
+    }
+  }
+
+  /** Finishes what is in flight within `graceMs` and stops one half; resolves when it has stopped. */
+  async stop(kind: HalfKind, graceMs: number): Promise<void> {
+    const state = this.#states[kind];
+    if (state.kind === "waiting") state.timer.cancel();
+    if (state.kind !== "running" && state.kind !== "starting") {
+      this.#states[kind] = { kind: "stopped" };
+      return;
+    }
+    const stopped = Promise.withResolvers<void>();
+    this.#states[kind] = { kind: "stopping", host: state.host, stopped };
+    state.host.post({ type: "stop", graceMs });
+    await stopped.promise;
+    state.host.terminate();
+  }
+
+  /** Ends both halves at once. */
+  terminate(): void {
+    for (const kind of ["ingest", "forward"] as const) {
+      const state = this.#states[kind];
+      if (state.kind === "waiting") state.timer.cancel();
+      else if ("host" in state) state.host.terminate();
+      this.#states[kind] = { kind: "stopped" };
+    }
+  }
+
+  async #launch(kind: HalfKind, isFirst: boolean): Promise<number | null> {
+    const started = Promise.withResolvers<number | null>();
+    const host = this.#o.spawn(kind, {
+      onMessage: (message) => this.#onMessage(kind, host, message),
+      onDeath: (reason) => this.#onDeath(kind, host, reason),
+    });
+    this.#states[kind] = { kind: "starting", host, started, isFirst };
+    host.post(
+      kind === "ingest"
+        ? { type: "start", kind, options: this.#o.options.ingest(this.#port) }
+        : { type: "start", kind, options: this.#o.options.forward() },
+    );
+    return await started.promise;
+  }
+
+  #onMessage(kind: HalfKind, host: HalfHost, message: FromHalf): void {
+    const state = this.#states[kind];
+    if (!("host" in state) || state.host !== host) return;
+    switch (message.type) {
+      case "started":
+        if (state.kind !== "starting") return;
+        this.#states[kind] = { kind: "running", host, sinceMs: this.#o.clock.monotonic() };
+        return state.started.resolve(message.port);
+      case "failed":
+        return this.#onDeath(kind, host, message.message);
+      case "limits":
+        return this.#o.onLimits(message);
+      case "stopped":
+        if (state.kind === "stopping") state.stopped.resolve();
+        this.#states[kind] = { kind: "stopped" };
+    }
+  }
+
+  #onDeath(kind: HalfKind, host: HalfHost, reason: string): void {
+    const state = this.#states[kind];
+    if (!("host" in state) || state.host !== host) return;
+    host.terminate();
+    if (state.kind === "stopping") {
+      log.error("the {kind} half died while stopping: {reason}", { lane: this.index, kind, reason });
+      this.#states[kind] = { kind: "stopped" };
+      return state.stopped.resolve();
+    }
+    if (state.kind === "starting" && state.isFirst) {
+      this.#states[kind] = { kind: "stopped" };
+      return state.started.reject(new LaneStartError(reason));
+    }
+    this.#replace(kind, state.kind === "running" ? state.sinceMs : Infinity, reason);
+  }
+
+  #replace(kind: HalfKind, sinceMs: number, reason: string): void {
+    const { clock, metrics } = this.#o;
+    const backoff = this.#backoffs[kind];
+    if (clock.monotonic() - sinceMs > STABLE_MS) backoff.reset();
+    const pauseMs = backoff.next();
+    metrics.add(METRICS.workerRestarts, 1, kind);
+    log.error("the {kind} half died: {reason}", { lane: this.index, kind, reason, restartMs: pauseMs });
+    const timer = clock.after(pauseMs, () => void this.#launch(kind, false).catch(() => {}));
+    this.#states[kind] = { kind: "waiting", timer };
+  }
+}

@@ -1,0 +1,70 @@
+/** The listeners of the control plane: admin, and the internal one for health checks when it is apart. */
+import type { Clock } from "../core/clock.ts";
+import type { Config } from "../config/config.ts";
+import { BodyReader } from "../listener/body_reader.ts";
+import { Listener } from "../listener/listener.ts";
+import { healthRoutes } from "../listener/routes.ts";
+import type { Health } from "../listener/endpoints/health.ts";
+import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+
+const log = logger("node");
+
+/** Health checks have no body to speak of. */
+const INTERNAL_BODY_BYTES_MAX = 1024 * 1024;
+
+/** A listener of the control plane. */
+export interface NodeServer {
+  readonly name: "admin" | "internal";
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Anything that answers requests, e.g. a hono application. */
+interface Application {
+  fetch(request: Request): Response | Promise<Response>;
+}
+
+/** Serves the admin application. */
+export function serveAdmin({ admin }: Config, app: Application): NodeServer {
+  const server = Deno.serve({
+    hostname: admin.host,
+    port: admin.port,
+    onListen: ({ hostname, port }) => log.info("admin listener", { url: `http://${hostname}:${port}/` }),
+    onError(error) {
+      log.error("an admin request failed: {error}", { error });
+      return new Response(null, { status: 500 });
+    },
+  }, (request) => app.fetch(request));
+  return { name: "admin", port: server.addr.port, close: () => server.shutdown() };
+}
+
+/** Serves `/api/relay/*` on the internal port, if one is configured. */
+export function serveInternal(
+  { relay, listener }: Config,
+  health: Health,
+  version: string,
+  metrics: Metrics,
+  clock: Clock,
+): Promise<NodeServer> | null {
+  const { internalHost, internalPort } = relay;
+  if (internalHost === null || internalPort === null) return null;
+  return Listener.start({
+    exposure: "load_balancer",
+    routes: healthRoutes(health),
+    version,
+    bodies: new BodyReader({ memoryBytesMax: INTERNAL_BODY_BYTES_MAX, metrics }),
+    metrics,
+    clock,
+    hostname: internalHost,
+    port: internalPort,
+    reusePort: false,
+    headersTimeoutMs: listener.headerTimeout,
+    bodyTimeoutMs: listener.bodyTimeout,
+    idleTimeoutMs: listener.idleTimeout,
+  }).then((internal) => ({
+    name: "internal",
+    port: internal.address.port,
+    close: () => internal.close(0),
+  }));
+}

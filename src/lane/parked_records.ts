@@ -1,0 +1,74 @@
+/**
+ * Records that wait for another try: where they lie on disk and when they are due, not their bodies.
+ *
+ * A binary heap by due time, so that the cost per record does not grow with how many wait.
+ */
+import type { RecordPosition } from "../spool/partition_reader.ts";
+
+/** What happened to a record so far. */
+export interface RecordHistory {
+  /** Tries that failed. */
+  readonly attempts: number;
+  /** How many of them were server errors. */
+  readonly serverErrors: number;
+  /** What limits took out of the record has been counted already. */
+  readonly isCounted: boolean;
+}
+
+/** One waiting record. */
+export interface ParkedRecord {
+  readonly position: RecordPosition;
+  /** Monotonic time, ms. */
+  readonly dueMs: number;
+  readonly history: RecordHistory;
+}
+
+/** Heap of parked records, the one due first on top. */
+export class ParkedRecords {
+  readonly #heap: ParkedRecord[] = [];
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** When the first record is due; `Infinity` when none waits. */
+  get nextDueMs(): number {
+    return this.#heap[0]?.dueMs ?? Infinity;
+  }
+
+  push(record: ParkedRecord): void {
+    const heap = this.#heap;
+    let at = heap.push(record) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent]!.dueMs <= record.dueMs) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = record;
+  }
+
+  /** Takes the first record that is due at `nowMs`, or `null`. */
+  take(nowMs: number): ParkedRecord | null {
+    const heap = this.#heap;
+    const first = heap[0];
+    if (!first || first.dueMs > nowMs) return null;
+    const last = heap.pop()!;
+    if (heap.length > 0) this.#sink(last);
+    return first;
+  }
+
+  #sink(record: ParkedRecord): void {
+    const heap = this.#heap;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]!.dueMs < heap[child]!.dueMs) child++;
+      if (heap[child]!.dueMs >= record.dueMs) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = record;
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * What the forwarder works on: records of the lane's partition, policed once more, each settled exactly once.
+ *
+ * Policy runs again here because a record may have waited: its project may have been closed, a limit learned, its time
+ * run out. What a limit takes out of an envelope is cut out; the rest travels.
+ *
+ * Limits: at most {@link PARKED_MAX} records wait for another try; as long as that many do, nothing new is read. A
+ * parked record keeps its place on disk and some 100 bytes of memory, and is read again when it is due.
+ */
+import { concatBytes } from "../core/bytes.ts";
+import type { Clock } from "../core/clock.ts";
+import { countOutcomes } from "../outcomes/count_outcomes.ts";
+import type { Admission } from "../projects/admission.ts";
+import { enforceLimits } from "../projects/enforce_limits.ts";
+import { parseEnvelope, rewriteEnvelope } from "../protocol/envelope.ts";
+import { totalQuantities } from "../protocol/item_type.ts";
+import type { Reason } from "../protocol/outcome.ts";
+import { limitApplies, type RateLimit } from "../protocol/rate_limit.ts";
+import { decodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
+import type { DeadLetter } from "../spool/dead_letter.ts";
+import type { PartitionReader, RecordPosition, StoredRecord } from "../spool/partition_reader.ts";
+import { SpoolError } from "../spool/spool_error.ts";
+import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import type { BodyEncoder } from "../upstream/body_encoding.ts";
+import type { ForwardResult } from "../upstream/classify.ts";
+import type { ForwardJob, ForwardSource } from "../upstream/forwarder.ts";
+import { type ParkedRecord, ParkedRecords, type RecordHistory } from "./parked_records.ts";
+
+const log = logger("lane");
+
+/** Most records that wait for another try. */
+const PARKED_MAX = 10_000;
+/** Pause after the disk could not be read. */
+const DISK_PAUSE_MS = 1000;
+
+/** Options of {@link SpoolSource}. */
+export interface SpoolSourceOptions {
+  readonly reader: PartitionReader;
+  readonly deadLetter: DeadLetter;
+  readonly admission: Admission;
+  readonly encoder: BodyEncoder;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Records older than this are dropped, ms. */
+  readonly recordAgeMsMax: number;
+  /** The upstream announced limits for a key. */
+  readonly onLimits: (key: string, limits: readonly RateLimit[]) => void;
+}
+
+/** A record on its way upstream. */
+interface SpoolJob extends ForwardJob, RecordHistory {
+  readonly record: StoredRecord;
+  readonly position: RecordPosition;
+}
+
+const NEW: RecordHistory = { attempts: 0, serverErrors: 0, isCounted: false };
+
+/** {@link ForwardSource} over a partition. */
+export class SpoolSource implements ForwardSource<SpoolJob> {
+  readonly #o: SpoolSourceOptions;
+  readonly #parked = new ParkedRecords();
+  #pausedUntilMs = -Infinity;
+
+  constructor(options: SpoolSourceOptions) {
+    this.#o = options;
+  }
+
+  /** Most of the time the record is in memory already, and then nothing is awaited. */
+  next(): SpoolJob | null | Promise<SpoolJob | null> {
+    const now = this.#o.clock.monotonic();
+    if (now < this.#pausedUntilMs) return null;
+    if (this.#parked.nextDueMs <= now || this.#parked.size >= PARKED_MAX) return this.#find(null);
+    const record = this.#o.reader.next();
+    if (record === null) return null;
+    if (record instanceof Promise) return this.#find(record);
+    const job = this.#police(record, record.position, NEW);
+    return job === null || job instanceof Promise ? this.#find(job) : job;
+  }
+
+  /** Goes on until there is a job or nothing to read. */
+  async #find(first: Promise<StoredRecord | SpoolJob | null> | null): Promise<SpoolJob | null> {
+    const { clock, reader } = this.#o;
+    try {
+      let found = await first;
+      for (;;) {
+        if (found && "record" in found) return found;
+        const job = found && await this.#police(found, found.position, NEW);
+        if (job) return job;
+        const parked = this.#parked.take(clock.monotonic());
+        const again = parked && await this.#again(parked);
+        if (again) return again;
+        if (parked) found = null;
+        else if (this.#parked.size >= PARKED_MAX || (found = await reader.next()) === null) return null;
+      }
+    } catch (error) {
+      if (!(error instanceof SpoolError)) throw error;
+      log.error("the spool cannot be read: {error}", { error });
+      this.#pausedUntilMs = clock.monotonic() + DISK_PAUSE_MS;
+      return null;
+    }
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    const { clock, reader } = this.#o;
+    const now = clock.monotonic();
+    if (now < this.#pausedUntilMs) return await clock.sleep(this.#pausedUntilMs - now, signal);
+    const stop = new AbortController();
+    const abort = (): void => stop.abort();
+    signal.addEventListener("abort", abort, { once: true });
+    const due = this.#parked.nextDueMs;
+    const timer = due === Infinity ? null : clock.after(Math.max(0, due - now), abort);
+    if (this.#parked.size < PARKED_MAX) await reader.wait(stop.signal);
+    else await clock.sleep(Math.max(0, due - now), stop.signal);
+    timer?.cancel();
+    signal.removeEventListener("abort", abort);
+  }
+
+  settle(job: SpoolJob, result: ForwardResult): void {
+    const { metrics, clock, admission, onLimits, reader } = this.#o;
+    const { key, quantities } = job.meta;
+    if (result.kind === "delivered") countOutcomes(metrics, "accepted", "none", quantities);
+    else if (result.kind === "rate_limited") {
+      admission.limits.learn(key, result.limits, clock.now());
+      if (result.limits.length > 0) onLimits(key, result.limits);
+      countOutcomes(metrics, "rate_limited", result.limits[0]?.reason ?? "generic", quantities);
+    } else this.#countLost(job.meta, result);
+    reader.settle(job.position);
+  }
+
+  retryLater(job: SpoolJob, delayMs: number, result: ForwardResult): void {
+    this.#parked.push({
+      position: job.position,
+      dueMs: this.#o.clock.monotonic() + delayMs,
+      history: {
+        attempts: job.attempts + 1,
+        serverErrors: job.serverErrors + (result.kind === "server_error" ? 1 : 0),
+        isCounted: job.isCounted,
+      },
+    });
+  }
+
+  async deadLetter(job: SpoolJob, result: ForwardResult): Promise<void> {
+    const { deadLetter, reader } = this.#o;
+    const { receivedAtMs, projectHash, categoryBits, meta, body } = job.record;
+    const reason = "message" in result ? result.message : result.kind;
+    try {
+      await deadLetter.append({ receivedAtMs, projectHash, categoryBits, meta, body: [body] }, reason);
+    } catch (error) {
+      if (!(error instanceof SpoolError)) throw error;
+      log.error("a rejected record could not be kept: {error}", { error });
+    }
+    this.#countLost(job.meta, result);
+    reader.settle(job.position);
+  }
+
+  #countLost({ quantities }: RequestMeta, { kind }: ForwardResult): void {
+    const reason: Reason = kind === "rejected" ? "upstream_rejected" : "upstream_error";
+    countOutcomes(this.#o.metrics, "invalid", reason, quantities);
+  }
+
+  async #again({ position, history }: ParkedRecord): Promise<SpoolJob | null> {
+    const { reader, metrics } = this.#o;
+    try {
+      const record = await reader.reread(position);
+      return await this.#police(record, position, history);
+    } catch (error) {
+      if (!(error instanceof SpoolError)) throw error;
+      log.error("a record that waited for a retry cannot be read: {error}", { error });
+      countOutcomes(metrics, "invalid", "corrupt_record", []);
+      reader.settle(position);
+      return null;
+    }
+  }
+
+  /** The job for a record, or `null` when policy let nothing of it pass. */
+  #police(
+    record: StoredRecord,
+    position: RecordPosition,
+    history: RecordHistory,
+  ): SpoolJob | null | Promise<SpoolJob | null> {
+    const { clock, admission, recordAgeMsMax } = this.#o;
+    const meta = this.#metaOf(record, position);
+    if (meta === null) return null;
+    const nowMs = clock.now();
+    if (nowMs - record.receivedAtMs > recordAgeMsMax) return this.#drop(position, meta, "timestamp");
+    const verdict = admission.decide(meta, nowMs);
+    if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
+    const job = { meta, record, position, ...history, receivedAtMs: record.receivedAtMs, body: record.body };
+    const matches = verdict.limits.some((limit) =>
+      meta.quantities.some(([category]) => limitApplies(limit, category, nowMs))
+    );
+    return matches ? this.#limited(job, verdict.limits, nowMs) : job;
+  }
+
+  #metaOf(record: StoredRecord, position: RecordPosition): RequestMeta | null {
+    try {
+      return decodeRequestMeta(record.meta);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      countOutcomes(this.#o.metrics, "invalid", "corrupt_record", []);
+      this.#o.reader.settle(position);
+      return null;
+    }
+  }
+
+  #drop(position: RecordPosition, { quantities }: RequestMeta, reason: Reason): null {
+    countOutcomes(this.#o.metrics, "invalid", reason, quantities);
+    this.#o.reader.settle(position);
+    return null;
+  }
+
+  async #limited(job: SpoolJob, limits: readonly RateLimit[], nowMs: number): Promise<SpoolJob | null> {
+    const { encoder, metrics, reader } = this.#o;
+    const bytes = await encoder.decode({ bytes: job.body, encoding: job.meta.contentEncoding });
+    if (bytes === null) return job;
+    const envelope = parseEnvelope(bytes);
+    const { kept, dropped } = enforceLimits(envelope.items, limits, nowMs);
+    if (kept.length === envelope.items.length) return job;
+    if (!job.isCounted) {
+      for (const { category, quantity, reason } of dropped) {
+        countOutcomes(metrics, "rate_limited", reason ?? "none", [[category, quantity]]);
+      }
+    }
+    if (kept.length === 0) {
+      reader.settle(job.position);
+      return null;
+    }
+    const meta: RequestMeta = { ...job.meta, contentEncoding: "", quantities: totalQuantities(kept) };
+    return { ...job, meta, body: concatBytes(rewriteEnvelope(envelope, { items: kept })), isCounted: true };
+  }
+}

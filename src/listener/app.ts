@@ -1,0 +1,168 @@
+/**
+ * The application that every engine carries: routing, and the one place where an answer leaves.
+ *
+ * Why a handler per path rather than per method: methods a path does not know are answered with 405, which a router
+ * left to itself answers with 404; and a path with one handler is what the router dispatches cheapest.
+ *
+ * Whatever an endpoint throws becomes an answer. A {@link RequestError} is the client's doing; anything else is a fault
+ * of ours, answered with 500 and logged with its stack, at most once in {@link FAULT_LOG_INTERVAL_MS}.
+ */
+import { type Context, Hono } from "hono";
+import type { Clock } from "../core/clock.ts";
+import { RequestError } from "../protocol/request_error.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import { type Answer, AnswerWriter, emptyAnswer, errorAnswer, jsonAnswer, PREFLIGHT } from "./answer.ts";
+import type { BodyReader } from "./body_reader.ts";
+import type { HeaderList, IncomingRequest } from "./incoming_request.ts";
+import type { Endpoint, Route } from "./routes.ts";
+
+const log = logger("listener");
+const FAULT_LOG_INTERVAL_MS = 10_000;
+
+const NOT_FOUND = emptyAnswer(404);
+const INTERNAL_ERROR = jsonAnswer(500, `{"detail":"internal error"}`);
+
+/** Options of {@link App}. */
+export interface AppOptions {
+  readonly routes: readonly Route[];
+  /** Version in the `Server` header. */
+  readonly version: string;
+  readonly bodies: BodyReader;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/** Answers requests; knows nothing of sockets. */
+export class App {
+  /** While true, every answer asks the client to close its connection. */
+  closing = false;
+  readonly #hono: Hono;
+  readonly #writer: AnswerWriter;
+  readonly #bodies: BodyReader;
+  readonly #clock: Clock;
+  readonly #metrics: Metrics;
+  #faultsUnloggedUntilMs = -Infinity;
+
+  constructor(o: AppOptions) {
+    this.#writer = new AnswerWriter(o.version);
+    this.#bodies = o.bodies;
+    this.#clock = o.clock;
+    this.#metrics = o.metrics;
+    this.#hono = new Hono({ getPath: (request) => incoming(request).path });
+    const probes = o.routes.filter((route) => !route.ingestion);
+    for (const route of probes) this.#hono.all(route.path, this.#dispatch(route));
+    // Before the ingestion routes: `relay` is no project.
+    this.#hono.all("/api/relay/*", (c) => this.#refuse(incoming(c.req.raw), NOT_FOUND, false));
+    const ingestion = o.routes.filter((route) => route.ingestion);
+    for (const route of ingestion) this.#hono.all(route.path, this.#dispatch(route));
+    this.#hono.onError((error, c) => {
+      this.#logFault(error);
+      return this.#answer(incoming(c.req.raw), INTERNAL_ERROR, false, true);
+    });
+    this.#hono.notFound((c) => this.#refuse(incoming(c.req.raw), NOT_FOUND, false));
+  }
+
+  /** Answers one request through its `respond`. Never rejects. */
+  handle(request: IncomingRequest): Response | Promise<Response> {
+    request.startedMs = this.#clock.monotonic();
+    this.#metrics.add(METRICS.requestsInFlight, 1);
+    return this.#hono.fetch(request as unknown as Request);
+  }
+
+  /** Answers a request that cannot be routed. Never rejects. */
+  handleMalformed(request: IncomingRequest): Promise<Response> {
+    request.startedMs = this.#clock.monotonic();
+    this.#metrics.add(METRICS.requestsInFlight, 1);
+    return this.#refuse(request, emptyAnswer(400), false);
+  }
+
+  /** Counts what an engine refused before it was a request; its answer carries {@link App.plainHeaders}. */
+  countUnparsed(status: string): void {
+    this.#metrics.add(METRICS.requests, 1, "other", status);
+  }
+
+  /** Headers every answer carries. */
+  get plainHeaders(): HeaderList {
+    return this.#writer.plainHeaders;
+  }
+
+  /** Answer for a fault in an engine itself. */
+  fault(error: unknown): Response {
+    this.#logFault(error);
+    return new Response(INTERNAL_ERROR.body, {
+      status: 500,
+      headers: this.plainHeaders as [string, string][],
+    });
+  }
+
+  #dispatch(route: Route): (c: Context) => Response | Promise<Response> {
+    const notAllowed = emptyAnswer(405, { allow: [...route.methods.keys()].join(",") });
+    return (c) => {
+      const request = incoming(c.req.raw);
+      const endpoint = route.methods.get(request.method);
+      if (endpoint) {
+        request.route = route.name;
+        return this.#run(endpoint, request, c.req.param("project_id") ?? "", route);
+      }
+      if (!route.ingestion || request.method !== "OPTIONS") {
+        request.route = route.name;
+        return this.#refuse(request, notAllowed, route.ingestion);
+      }
+      request.route = "preflight";
+      return this.#refuse(request, PREFLIGHT, false);
+    };
+  }
+
+  async #run(
+    endpoint: Endpoint,
+    request: IncomingRequest,
+    projectId: string,
+    route: Route,
+  ): Promise<Response> {
+    try {
+      return this.#answer(request, await endpoint(request, projectId), route.ingestion, this.closing);
+    } catch (error) {
+      if (error instanceof RequestError) return this.#refuseError(request, error, route);
+      this.#logFault(error);
+      return this.#refuse(request, INTERNAL_ERROR, route.ingestion);
+    }
+  }
+
+  #refuseError(request: IncomingRequest, error: RequestError, route: Route): Promise<Response> {
+    // What was handed inwards is accounted for there, by item.
+    if (!request.isSubmitted) this.#metrics.add(METRICS.outcomes, 1, "invalid", error.reason, "default");
+    // In a Relay an outer layer refuses unknown encodings, out of reach of the CORS layer: section 5.4.
+    const isOuter = error.status === 415 && "accept-encoding" in error.headers;
+    return this.#refuse(request, errorAnswer(error), route.ingestion && !isOuter);
+  }
+
+  /** Answers a request whose body may not have been read. */
+  async #refuse(request: IncomingRequest, answer: Answer, cors: boolean): Promise<Response> {
+    const isRead = await this.#bodies.discard(request);
+    return this.#answer(request, answer, cors, this.closing || !isRead);
+  }
+
+  #answer(request: IncomingRequest, answer: Answer, cors: boolean, closing: boolean): Response {
+    const metrics = this.#metrics;
+    metrics.add(METRICS.requests, 1, request.route, String(answer.status));
+    metrics.add(METRICS.requestsInFlight, -1);
+    metrics.observe(METRICS.answerTime, (this.#clock.monotonic() - request.startedMs) / 1000);
+    return this.#writer.write(request, answer, cors, closing);
+  }
+
+  #logFault(error: unknown): void {
+    const now = this.#clock.monotonic();
+    if (now < this.#faultsUnloggedUntilMs) return;
+    this.#faultsUnloggedUntilMs = now + FAULT_LOG_INTERVAL_MS;
+    log.error("a request failed inside the node: {stack}", {
+      stack: error instanceof Error ? error.stack ?? error.message : String(error),
+    });
+  }
+}
+
+/** The router passes its request through untouched, and looks at nothing of it but `method`. */
+function incoming(request: Request): IncomingRequest {
+  return request as unknown as IncomingRequest;
+}

@@ -1,0 +1,155 @@
+/**
+ * Reads request bodies, bounded one by one and all together.
+ *
+ * Why two ways: taking a small announced body whole costs less than half of reading it as a stream. Every other body
+ * is counted while it arrives, and refused as soon as it is beyond its limit.
+ *
+ * Limits: the limit of a body counts as received and again decoded; all bodies together are within a
+ * {@link BodyBudget}. Of a refused body only a small rest is read, which keeps the connection for the next request.
+ */
+import { concatBytes } from "../core/bytes.ts";
+import { RequestError } from "../protocol/request_error.ts";
+import type { BodyEncoding } from "../protocol/request_meta.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import { BodyBudget } from "./body_budget.ts";
+import { decodeBody, parseContentEncoding } from "./decode_body.ts";
+import { BodyError, type IncomingRequest } from "./incoming_request.ts";
+import { lengthExceeded, queueFailed } from "./refusals.ts";
+
+/** A body that was read to its end. */
+export interface Body {
+  /** As the client sent it. */
+  readonly received: Uint8Array;
+  readonly encoding: BodyEncoding;
+  /** The same array as `received` when there is no encoding. */
+  readonly decoded: Uint8Array;
+  /** Gives the memory back; called once. */
+  release(): void;
+}
+
+/** Announced bodies up to this size are taken whole. */
+const WHOLE_BYTES_MAX = 1024 * 1024;
+/** Rest of a refused body that is read and thrown away. */
+const DISCARD_BYTES_MAX = 256 * 1024;
+
+/** Reader of all bodies of a listener. */
+export class BodyReader {
+  readonly #budget: BodyBudget;
+  readonly #metrics: Metrics;
+  #reading = 0;
+  #idle: (() => void)[] = [];
+
+  /** @param o.memoryBytesMax bodies, received and decoded, held at once */
+  constructor(o: { memoryBytesMax: number; metrics: Metrics }) {
+    this.#budget = new BodyBudget(o.memoryBytesMax);
+    this.#metrics = o.metrics;
+  }
+
+  /** Bytes of bodies held now. */
+  get held(): number {
+    return this.#budget.held;
+  }
+
+  /** Resolves at the first moment at which no body is being read. */
+  whenIdle(): Promise<void> {
+    if (this.#reading === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /**
+   * Reads and decodes a body of at most `limit` bytes.
+   *
+   * @throws {RequestError} 400, 408, 413, 415 or 503: ingestion reference, sections 4.1, 4.4, 5.3
+   */
+  async read(request: IncomingRequest, limit: number): Promise<Body> {
+    const encoding = parseContentEncoding(request.header("content-encoding"));
+    const received = await this.#receive(request, limit);
+    this.#metrics.add(METRICS.requestBytes, received.length, encoding || "identity");
+    if (encoding === "") return this.#body(received, encoding, received, received.length);
+    try {
+      const decoded = await decodeBody(received, encoding, limit, this.#budget);
+      return this.#body(received, encoding, decoded, received.length + decoded.length);
+    } catch (error) {
+      this.#budget.release(received.length);
+      throw error;
+    }
+  }
+
+  /** Reads and forgets what is left of a refused body; false when that is too much to be worth it. */
+  async discard(request: IncomingRequest): Promise<boolean> {
+    if (announcedLength(request) > DISCARD_BYTES_MAX || request.header("expect") !== null) return false;
+    let left = DISCARD_BYTES_MAX;
+    try {
+      return await request.chunks((chunk) => (left -= chunk.length) > 0);
+    } catch {
+      return false;
+    }
+  }
+
+  #body(received: Uint8Array, encoding: BodyEncoding, decoded: Uint8Array, held: number): Body {
+    return { received, encoding, decoded, release: () => this.#budget.release(held) };
+  }
+
+  async #receive(request: IncomingRequest, limit: number): Promise<Uint8Array> {
+    const announced = announcedLength(request);
+    if (announced > limit) throw lengthExceeded();
+    this.#reading++;
+    try {
+      return announced >= 0 && announced <= WHOLE_BYTES_MAX
+        ? await this.#receiveWhole(request, announced)
+        : await this.#receiveCounted(request, limit);
+    } catch (error) {
+      throw error instanceof BodyError ? unreadable(error) : error;
+    } finally {
+      if (--this.#reading === 0 && this.#idle.length > 0) {
+        for (const resolve of this.#idle.splice(0)) resolve();
+      }
+    }
+  }
+
+  async #receiveWhole(request: IncomingRequest, announced: number): Promise<Uint8Array> {
+    if (!this.#budget.take(announced)) throw queueFailed();
+    try {
+      return await request.bytes();
+    } catch (error) {
+      this.#budget.release(announced);
+      throw error;
+    }
+  }
+
+  async #receiveCounted(request: IncomingRequest, limit: number): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    let total = 0;
+    let refusal: RequestError | null = null;
+    try {
+      await request.chunks((chunk) => {
+        if (total + chunk.length > limit) refusal = lengthExceeded();
+        else if (!this.#budget.take(chunk.length)) refusal = queueFailed();
+        else chunks.push(chunk), total += chunk.length;
+        return refusal === null;
+      });
+      if (refusal !== null) throw refusal;
+      return concatBytes(chunks);
+    } catch (error) {
+      this.#budget.release(total);
+      throw error;
+    }
+  }
+}
+
+/** Announced length of a body in bytes; -1 when there is none (the engines have checked its form). */
+function announcedLength(request: IncomingRequest): number {
+  const text = request.header("content-length");
+  return text === null ? -1 : Number.parseInt(text, 10);
+}
+
+function unreadable(error: BodyError): RequestError {
+  return error.kind === "timeout"
+    ? RequestError.text(408, "no_data", "Failed to buffer the request body: timed out")
+    : RequestError.text(
+      400,
+      "no_data",
+      "Failed to buffer the request body: error reading a body from connection",
+    );
+}

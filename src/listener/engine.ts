@@ -1,0 +1,41 @@
+/** What carries the application: the seam between routing and sockets. */
+import type { Clock } from "../core/clock.ts";
+import type { App } from "./app.ts";
+
+/** Where an engine listens, and how long it waits for clients. */
+export interface EngineOptions {
+  readonly app: App;
+  readonly clock: Clock;
+  readonly hostname: string;
+  /** 0 picks a free port. */
+  readonly port: number;
+  /** Several listeners, each in an isolate of its own, share the port; the kernel spreads connections. */
+  readonly reusePort: boolean;
+  /** For the whole head of a request, ms. */
+  readonly headersTimeoutMs: number;
+  /** Between two reads of a body, ms. */
+  readonly bodyTimeoutMs: number;
+  /** Between two requests of a connection, ms. */
+  readonly idleTimeoutMs: number;
+}
+
+/** A listening socket with a server behind it. */
+export interface Engine {
+  readonly address: { readonly hostname: string; readonly port: number };
+  /** Refuses new connections, as far as the engine can without harming requests that are being read. */
+  stopAccepting(): void;
+  /**
+   * Ends everything: connections without a request at once, the rest after their answers.
+   *
+   * @param graceMs how long answers may take; after it connections are cut. 0 cuts at once
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+// deno-lint-ignore no-control-regex
+const NOT_IN_A_HOST = /[\x00-\x20"#/<>?@\\^`{|}\x7f]/;
+
+/** Whether a `Host` header can be part of a URL; with `/` or `?` in it, it would be read as a part of the path. */
+export function isHost(header: string | null | undefined): boolean {
+  return !header || !NOT_IN_A_HOST.test(header);
+}

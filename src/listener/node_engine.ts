@@ -1,0 +1,169 @@
+/**
+ * Engine for nodes that face the internet: `node:http`, which bounds how long clients may take.
+ *
+ * Limits: a head has `headersTimeoutMs`, a body `bodyTimeoutMs` between two reads, a connection `idleTimeoutMs`
+ * between two requests; late heads and bodies are answered with 408. Heads of more than 16 KiB are answered with 431.
+ *
+ * On runtimes before 2.6 `node:http` enforces none of the connection timeouts (bodies are still timed here) and ignores
+ * `reusePort`; see {@link NODE_ENGINE_SHARES_PORT}.
+ */
+import * as http from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { Buffer } from "node:buffer";
+import type { Clock } from "../core/clock.ts";
+import { logger } from "../telemetry/log.ts";
+import type { App } from "./app.ts";
+import { type Engine, type EngineOptions, isHost } from "./engine.ts";
+import { BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
+
+const log = logger("listener");
+
+const HEAD_BYTES_MAX = 16 * 1024;
+const SWEEP_INTERVAL_MS = 1000;
+
+/** Whether several isolates can listen on one port with this engine: not on runtimes with the older `node:http`. */
+export const NODE_ENGINE_SHARES_PORT: boolean =
+  typeof http.Server.prototype.closeIdleConnections === "function" &&
+  Number(Deno.version.deno.split(".")[1]) >= 6;
+
+/** Starts listening; rejects with what binding fails with. */
+export function startNodeEngine(options: EngineOptions): Promise<Engine> {
+  const { app, clock, bodyTimeoutMs } = options;
+  const server = http.createServer({
+    maxHeaderSize: HEAD_BYTES_MAX,
+    headersTimeout: options.headersTimeoutMs,
+    requestTimeout: 0,
+    keepAliveTimeout: options.idleTimeoutMs,
+    connectionsCheckingInterval: Math.min(SWEEP_INTERVAL_MS, options.headersTimeoutMs),
+  }, (request, response) => {
+    const incoming = new NodeRequest(request, response, clock, bodyTimeoutMs);
+    // An answer that cannot be written any more is nobody's fault.
+    response.on("error", () => {});
+    void (isHost(request.headers.host) ? app.handle(incoming) : app.handleMalformed(incoming));
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => refuse(app, error, socket));
+  const { promise, resolve, reject } = Promise.withResolvers<Engine>();
+  server.once("error", reject);
+  const { hostname: host, port, reusePort } = options;
+  server.listen({ host, port, reusePort } as Parameters<typeof server.listen>[0] & object, () => {
+    server.off("error", reject);
+    server.on("error", (error) => log.error("the listening socket failed: {error}", { error }));
+    resolve(new NodeEngine(server, clock));
+  });
+  return promise;
+}
+
+class NodeEngine implements Engine {
+  readonly address: Engine["address"];
+  #closed: Promise<void> | null = null;
+
+  constructor(readonly server: http.Server, readonly clock: Clock) {
+    const { address, port } = server.address() as AddressInfo;
+    this.address = { hostname: address, port };
+  }
+
+  stopAccepting(): void {
+    this.#closed ??= new Promise((resolve) => this.server.close(() => resolve()));
+    this.server.closeIdleConnections?.();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.stopAccepting();
+    const waited = new AbortController();
+    const closed = this.#closed!.then(() => waited.abort());
+    await Promise.race([closed, this.clock.sleep(graceMs, waited.signal)]);
+    waited.abort();
+    this.server.closeAllConnections?.();
+  }
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+};
+
+/** Answers what never became a request. */
+function refuse(app: App, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+  const status = REFUSALS[error.code ?? ""] ?? "400 Bad Request";
+  app.countUnparsed(status.slice(0, 3));
+  const headers = app.plainHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  socket.end(`HTTP/1.1 ${status}\r\n${headers}content-length: 0\r\nconnection: close\r\n\r\n`);
+  socket.destroySoon();
+}
+
+/** Stands for an answer that has been written to the socket. */
+const SENT = new Response(null);
+
+class NodeRequest extends IncomingRequest {
+  #ended = false;
+  #failure: BodyError | null = null;
+
+  constructor(
+    readonly request: http.IncomingMessage,
+    readonly response: http.ServerResponse,
+    readonly clock: Clock,
+    readonly bodyTimeoutMs: number,
+  ) {
+    super(request.method ?? "", request.url ?? "/");
+  }
+
+  override get peer(): string {
+    return this.request.socket.remoteAddress ?? "";
+  }
+
+  override header(name: string): string | null {
+    const value = this.request.headers[name];
+    if (value === undefined) return null;
+    return typeof value === "string" ? value : value.join(", ");
+  }
+
+  override async bytes(): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    await this.chunks((chunk) => chunks.push(chunk) > 0);
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  }
+
+  override chunks(take: (chunk: Uint8Array) => boolean): Promise<boolean> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#ended) return Promise.resolve(true);
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const { request, clock, bodyTimeoutMs } = this;
+    const fail = (kind: BodyError["kind"], cause?: unknown) => {
+      this.#failure = new BodyError(kind, cause);
+      stop();
+      reject(this.#failure);
+    };
+    const late = () => fail("timeout");
+    let timer = clock.after(bodyTimeoutMs, late);
+    const onData = (chunk: Uint8Array) => {
+      if (!take(chunk)) return stop(), resolve(false);
+      timer.cancel();
+      timer = clock.after(bodyTimeoutMs, late);
+    };
+    const onEnd = () => {
+      this.#ended = true;
+      stop();
+      resolve(true);
+    };
+    const onClose = () => fail("broken");
+    const onError = (error: unknown) => fail("broken", error);
+    const stop = () => {
+      timer.cancel();
+      request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onError);
+      request.on("error", () => {});
+      if (!this.#ended) request.pause();
+    };
+    request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onError);
+    request.resume();
+    return promise;
+  }
+
+  override respond(status: number, headers: HeaderList, body: string | null): Response {
+    const { response } = this;
+    response.statusCode = status;
+    for (const [name, value] of headers) response.setHeader(name, value);
+    response.end(body ?? undefined);
+    return SENT;
+  }
+}

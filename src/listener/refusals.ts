@@ -1,0 +1,12 @@
+/** Refusals that several parts of the listener share. */
+import { RequestError } from "../protocol/request_error.ts";
+
+/** 413 for a body beyond its limit, in plain text: ingestion reference, section 4.4. */
+export function lengthExceeded(): RequestError {
+  return RequestError.text(413, "too_large", "length limit exceeded");
+}
+
+/** 503 for a node that cannot hold any more bodies: ingestion reference, section 5.3. */
+export function queueFailed(): RequestError {
+  return RequestError.json(503, "queue_failed", "failed to queue envelope");
+}

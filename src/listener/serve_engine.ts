@@ -1,0 +1,142 @@
+/**
+ * Engine for nodes behind a load balancer: `Deno.serve`, the cheapest there is, with HTTP/2.
+ *
+ * Limits: it has no timeout for heads, bodies or idle connections; the balancer has. It closes no idle connection of
+ * its own accord, so the balancer's idle timeout is always the shorter one.
+ *
+ * Recovery: when the process runs out of file descriptors, accepting fails and the server ends, while its connections
+ * live on. A new server is then started on the same port.
+ *
+ * Drain: the server cannot refuse connections without failing the bodies it is reading, so until it is closed it goes
+ * on answering, and asks clients to close.
+ */
+import type { Clock } from "../core/clock.ts";
+import { Backoff } from "../core/backoff.ts";
+import { logger } from "../telemetry/log.ts";
+import type { App } from "./app.ts";
+import { type Engine, type EngineOptions, isHost } from "./engine.ts";
+import { BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
+
+const log = logger("listener");
+
+type ServeInfo = Deno.ServeHandlerInfo<Deno.NetAddr>;
+
+/** Starts listening; throws what binding throws. */
+export function startServeEngine(options: EngineOptions): Engine {
+  return new ServeEngine(options);
+}
+
+class ServeEngine implements Engine {
+  readonly address: Engine["address"];
+  readonly #app: App;
+  readonly #clock: Clock;
+  readonly #options: EngineOptions;
+  readonly #abort = new AbortController();
+  readonly #backoff = new Backoff({ baseMs: 50, factor: 2, maxMs: 1000 });
+  #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(options: EngineOptions) {
+    this.#app = options.app;
+    this.#clock = options.clock;
+    this.#options = options;
+    this.#server = this.#listen(options.port);
+    this.address = { hostname: this.#server.addr.hostname, port: this.#server.addr.port };
+  }
+
+  stopAccepting(): void {}
+
+  async close(graceMs: number): Promise<void> {
+    if (graceMs > 0) {
+      const waited = new AbortController();
+      const shutdown = this.#server.shutdown().catch(() => {}).then(() => waited.abort());
+      await Promise.race([shutdown, this.#clock.sleep(graceMs, waited.signal)]);
+      if (waited.signal.aborted) return;
+      waited.abort();
+    }
+    try {
+      this.#abort.abort();
+    } catch {
+      // A server that is shutting down may not take an abort on top; its connections end with the process.
+    }
+  }
+
+  #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
+    const { hostname, reusePort } = this.#options;
+    const server = Deno.serve({
+      hostname,
+      port,
+      reusePort,
+      signal: this.#abort.signal,
+      onListen: () => {},
+      onError: (error) => this.#app.fault(error),
+    }, (request, info) => this.#handle(request, info));
+    server.finished.catch((error) => this.#restart(error));
+    return server;
+  }
+
+  async #restart(error: unknown): Promise<void> {
+    log.error("accepting connections failed, listening again: {error}", { error });
+    while (!this.#abort.signal.aborted) {
+      await this.#clock.sleep(this.#backoff.next(), this.#abort.signal);
+      try {
+        this.#server = this.#listen(this.address.port);
+        return this.#backoff.reset();
+      } catch {
+        // Still no descriptor to listen with.
+      }
+    }
+  }
+
+  #handle(request: Request, info: ServeInfo): Response | Promise<Response> {
+    const incoming = new ServeRequest(request, info);
+    return isHost(incoming.header("host")) ? this.#app.handle(incoming) : this.#app.handleMalformed(incoming);
+  }
+}
+
+class ServeRequest extends IncomingRequest {
+  readonly #request: Request;
+  readonly #info: ServeInfo;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+
+  constructor(request: Request, info: ServeInfo) {
+    super(request.method, request.url);
+    this.#request = request;
+    this.#info = info;
+  }
+
+  override get peer(): string {
+    return this.#info.remoteAddr.hostname;
+  }
+
+  override header(name: string): string | null {
+    return this.#request.headers.get(name);
+  }
+
+  override async bytes(): Promise<Uint8Array> {
+    try {
+      return await this.#request.bytes();
+    } catch (error) {
+      throw new BodyError("broken", error);
+    }
+  }
+
+  override async chunks(take: (chunk: Uint8Array) => boolean): Promise<boolean> {
+    if (this.#reader === null) {
+      if (this.#request.bodyUsed || this.#request.body === null) return true;
+      this.#reader = this.#request.body.getReader();
+    }
+    try {
+      for (;;) {
+        const { done, value } = await this.#reader.read();
+        if (done) return true;
+        if (!take(value)) return false;
+      }
+    } catch (error) {
+      throw new BodyError("broken", error);
+    }
+  }
+
+  override respond(status: number, headers: HeaderList, body: string | null): Response {
+    return new Response(body, { status, headers: headers as [string, string][] });
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * A node: the composition root, and the only file that knows every room.
+ *
+ * Start order: projects, spool folder (lock, adoption), lanes one after the other (the first one finds the port), admin
+ * and internal listener, readiness. Drain order: not ready, `listener.drain_delay`, ingest halves, forward halves,
+ * admin listener, spool folder. What is not sent when the time is over stays on disk and goes out at the next start.
+ *
+ * The control plane is this isolate. It is never on the path of an envelope: it hands out snapshots, passes learned
+ * limits on, replaces halves that died, and answers questions about the node.
+ */
+import { VERSION } from "./core/version.ts";
+import { type Clock, systemClock } from "./core/clock.ts";
+import type { LoadedConfig } from "./config/load_config.ts";
+import { type ConfigSources, processSources } from "./config/config_sources.ts";
+import { ConfigError } from "./config/config_error.ts";
+import { adminApp } from "./admin/admin_app.ts";
+import { type NodeFacts, type NodeStatus, nodeStatus } from "./admin/node_status.ts";
+import { forwardOptions, ingestOptions } from "./lane/half_options.ts";
+import { type HalfSpawner, spawnWorkerHalf } from "./lane/half_host.ts";
+import { Lane } from "./lane/lane.ts";
+import type { CommonOptions, LearnedLimits } from "./lane/messages.ts";
+import { NodeState } from "./lane/node_state.ts";
+import { ProjectDirectory } from "./lane/project_directory.ts";
+import { RateLimitTable } from "./projects/rate_limit_table.ts";
+import { ControlBlock } from "./spool/control_block.ts";
+import { diskStorage } from "./spool/disk_storage.ts";
+import { DiskBudget } from "./spool/disk_budget.ts";
+import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
+import type { Storage } from "./spool/storage.ts";
+import { METRIC_LAYOUT, METRICS } from "./telemetry/catalogue.ts";
+import { logger } from "./telemetry/log.ts";
+import { Metrics, MetricsReader } from "./telemetry/registry.ts";
+import { type NodeServer, serveAdmin, serveInternal } from "./lane/node_servers.ts";
+
+const log = logger("node");
+
+/** How often readiness and gauges are looked at. */
+const TICK_MS = 250;
+
+/** What a node needs of the machine; tests hand in their own. */
+export interface NodeDeps {
+  readonly clock: Clock;
+  readonly storage: Storage;
+  readonly spawn: HalfSpawner;
+  readonly sources: ConfigSources;
+}
+
+type Phase = "starting" | "running" | "draining" | "stopped";
+
+/** A running node. */
+export class Node {
+  readonly metrics: MetricsReader = new MetricsReader(METRIC_LAYOUT);
+  readonly #loaded: LoadedConfig;
+  readonly #deps: NodeDeps;
+  readonly #own = new Metrics(METRIC_LAYOUT);
+  readonly #state = new NodeState();
+  readonly #limits = new RateLimitTable();
+  readonly #projects: ProjectDirectory;
+  readonly #lanes: Lane[] = [];
+  readonly #controls: ControlBlock[] = [];
+  readonly #servers: NodeServer[] = [];
+  readonly #stopTicking = new AbortController();
+  readonly #startedMs: number;
+  #folder: SpoolFolder | null = null;
+  #budget: DiskBudget;
+  #phase: Phase = "starting";
+  #port = 0;
+
+  private constructor(loaded: LoadedConfig, deps: NodeDeps) {
+    this.#loaded = loaded;
+    this.#deps = deps;
+    this.#startedMs = deps.clock.monotonic();
+    this.#projects = new ProjectDirectory(loaded, deps.sources);
+    this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
+    this.metrics.include(this.#own.buffer);
+  }
+
+  /**
+   * Starts a node; resolves when it takes traffic.
+   *
+   * @throws {ConfigError} a project file is wrong
+   * @throws {Error} the spool folder or a port cannot be used; nothing is left running
+   */
+  static async start(loaded: LoadedConfig, deps: NodeDeps): Promise<Node> {
+    const node = new Node(loaded, deps);
+    try {
+      await node.#start();
+      return node;
+    } catch (error) {
+      await node.#abandon();
+      throw error;
+    }
+  }
+
+  /** Port of the ingestion listener. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Address of the admin listener, or `null`. */
+  get adminPort(): number | null {
+    return this.#servers.find(({ name }) => name === "admin")?.port ?? null;
+  }
+
+  /** The node at a glance. */
+  status(): NodeStatus {
+    this.#observe();
+    const { relay } = this.#loaded.config;
+    const problems = this.#problems();
+    const facts: NodeFacts = {
+      version: VERSION,
+      mode: relay.mode,
+      upstream: relay.upstream,
+      lanes: this.#lanes.length,
+      phase: this.#phase === "running" ? (problems.length === 0 ? "ready" : "unready") : nameOf(this.#phase),
+      problems,
+      uptimeSeconds: (this.#deps.clock.monotonic() - this.#startedMs) / 1000,
+    };
+    return nodeStatus(facts, this.metrics);
+  }
+
+  /**
+   * Stops without losing anything. The whole takes at most `listener.drain_delay` + `limits.shutdown_timeout`.
+   */
+  async drain(): Promise<void> {
+    if (this.#phase !== "running") return;
+    const { clock } = this.#deps;
+    const { listener, limits } = this.#loaded.config;
+    this.#phase = "draining";
+    this.#observe();
+    log.info("draining", { delayMs: listener.drainDelay, timeoutMs: limits.shutdownTimeout });
+    await clock.sleep(listener.drainDelay);
+    const end = clock.monotonic() + limits.shutdownTimeout;
+    const left = (): number => Math.max(0, end - clock.monotonic());
+    await Promise.all(this.#lanes.map((lane) => lane.stop("ingest", left())));
+    await Promise.all(this.#lanes.map((lane) => lane.stop("forward", left())));
+    await this.#close();
+    log.info("stopped", {
+      waiting: this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0),
+    });
+  }
+
+  async #start(): Promise<void> {
+    const { config } = this.#loaded;
+    const { storage } = this.#deps;
+    this.#projects.load();
+    this.#folder = await openSpoolFolder(storage, config.spool.envelopes.path, config.lanes);
+    this.#budget = DiskBudget.create(config.spool.envelopes.maxDiskSize, this.#folder.bytes);
+    this.#port = config.relay.port;
+    for (const partitionDir of this.#folder.partitions) {
+      const lane = this.#createLane(partitionDir);
+      this.#lanes.push(lane);
+      this.#port = await lane.start(this.#port);
+    }
+    const health = { isLive: () => true, isReady: () => this.#state.ready };
+    const internal = serveInternal(config, health, VERSION, this.#own, this.#deps.clock);
+    if (internal) this.#servers.push(await internal);
+    if (config.admin.enabled) {
+      const source = { metrics: this.metrics, status: () => this.status() };
+      this.#servers.push(serveAdmin(config, adminApp(source)));
+    }
+    this.#phase = "running";
+    this.#observe();
+    void this.#tick();
+    log.info("ready", {
+      mode: config.relay.mode,
+      host: config.relay.host,
+      port: this.#port,
+      lanes: config.lanes,
+    });
+  }
+
+  #createLane(partitionDir: string): Lane {
+    const index = this.#lanes.length;
+    const control = new ControlBlock();
+    this.#controls.push(control);
+    const buffers = { ingest: METRIC_LAYOUT.createBuffer(), forward: METRIC_LAYOUT.createBuffer() };
+    this.metrics.include(buffers.ingest);
+    this.metrics.include(buffers.forward);
+    const common = (metrics: SharedArrayBuffer): CommonOptions => ({
+      lane: index,
+      version: VERSION,
+      partitionDir,
+      logging: this.#loaded.config.logging,
+      projects: this.#projects.snapshot,
+      limits: [...this.#limits.all(this.#deps.clock.now())],
+      control: control.buffer,
+      budget: this.#budget.buffer,
+      metrics,
+      nodeState: this.#state.buffer,
+    });
+    return new Lane(index, {
+      clock: this.#deps.clock,
+      spawn: this.#deps.spawn,
+      metrics: this.#own,
+      options: {
+        ingest: (port) => ingestOptions(this.#loaded, common(buffers.ingest), port),
+        forward: () => forwardOptions(this.#loaded, common(buffers.forward)),
+      },
+      onLimits: (learned) => this.#learn(learned),
+    });
+  }
+
+  #learn({ key, limits }: LearnedLimits): void {
+    this.#limits.learn(key, limits, this.#deps.clock.now());
+    for (const lane of this.#lanes) lane.broadcast({ type: "limits", key, limits });
+  }
+
+  /** Why the node cannot take traffic. An upstream that is down is no reason: that is what the spool is for. */
+  #problems(): string[] {
+    const problems: string[] = [];
+    if (!this.#lanes.every((lane) => lane.isUp)) problems.push("a lane restarts");
+    if (this.#controls.some((control) => control.unhealthy)) problems.push("the disk refuses writes");
+    if (this.#budget.bytesUsed >= this.#budget.bytesMax * SPOOL_FULL_SHARE) {
+      problems.push("the spool is full");
+    }
+    return problems;
+  }
+
+  #observe(): void {
+    const ready = this.#phase === "running" && this.#problems().length === 0;
+    this.#state.ready = ready;
+    this.#state.draining = this.#phase === "draining";
+    this.#own.set(METRICS.ready, ready ? 1 : 0);
+    this.#own.set(METRICS.buildInfo, 1);
+    this.#own.set(METRICS.spoolBytes, this.#budget.bytesUsed);
+    this.#own.set(METRICS.spoolBytesMax, this.#budget.bytesMax);
+    this.#own.set(
+      METRICS.spoolWaiting,
+      this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0),
+    );
+  }
+
+  async #tick(): Promise<void> {
+    const { signal } = this.#stopTicking;
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(TICK_MS, signal);
+      this.#observe();
+      const snapshot = this.#projects.reloadIfDue(this.#deps.clock.monotonic());
+      if (snapshot) { for (const lane of this.#lanes) lane.broadcast({ type: "projects", snapshot }); }
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#phase = "stopped";
+    this.#stopTicking.abort();
+    await Promise.all(this.#servers.map((server) => server.close()));
+    this.#folder?.release();
+  }
+
+  async #abandon(): Promise<void> {
+    for (const lane of this.#lanes) lane.terminate();
+    await this.#close();
+  }
+}
+
+/** Beyond this share an envelope of ordinary size may already be refused. */
+const SPOOL_FULL_SHARE = 0.999;
+
+function nameOf(phase: Exclude<Phase, "running">): NodeFacts["phase"] {
+  return phase === "starting" ? "starting" : "draining";
+}
+
+/**
+ * Runs a node until a signal ends it; resolves with the exit code.
+ *
+ * The first SIGTERM or SIGINT drains, the second one ends the process at once.
+ */
+export async function runNode(loaded: LoadedConfig, options: { onReady?: () => void } = {}): Promise<number> {
+  const stop = Promise.withResolvers<void>();
+  let signals = 0;
+  const onSignal = (): void => {
+    if (++signals > 1) Deno.exit(1);
+    stop.resolve();
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
+  try {
+    const node = await Node.start(loaded, {
+      clock: systemClock,
+      storage: diskStorage,
+      spawn: spawnWorkerHalf,
+      sources: processSources(),
+    });
+    options.onReady?.();
+    await stop.promise;
+    await node.drain();
+    return 0;
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    log.error("the node cannot start: {error}", { error });
+    return 1;
+  } finally {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, onSignal);
+  }
+}

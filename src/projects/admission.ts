@@ -1,0 +1,69 @@
+/**
+ * Whether an envelope may travel: the checks on its project, and the limits that hold for it.
+ *
+ * Evaluated twice by the same code: when an envelope arrives, and again before it is forwarded, because projects and
+ * limits change while records wait. Order: control reference, section 1 ("Checks for an enabled project").
+ */
+import type { Reason } from "../protocol/outcome.ts";
+import type { RateLimit } from "../protocol/rate_limit.ts";
+import { isOriginAllowed } from "./allowed_domains.ts";
+import type { BlockingQuota } from "./project_state.ts";
+import type { ProjectTable } from "./project_table.ts";
+import type { RateLimitTable } from "./rate_limit_table.ts";
+
+/** Who sent an envelope, as far as admission asks. */
+export interface AdmissionRequest {
+  readonly key: string;
+  readonly projectId: string;
+  readonly origin: string | null;
+}
+
+/** Verdict of {@link Admission.decide}. */
+export type AdmissionVerdict =
+  | {
+    readonly kind: "admitted";
+    /** The project to forward to; differs from the request's only with `relay.override_project_ids`. */
+    readonly projectId: string;
+    /** Limits that are active for the key. */
+    readonly limits: readonly RateLimit[];
+  }
+  | {
+    readonly kind: "refused";
+    readonly reason: Reason;
+    /** Name of the refusal in the client's answer. */
+    readonly name: "ProjectId" | "Cors";
+  };
+
+/** Quotas of limit 0 are announced for this long: control reference, section 6. */
+const BLOCKING_QUOTA_MS = 60_000;
+
+const UNKNOWN_PROJECT: AdmissionVerdict = { kind: "refused", reason: "project_id", name: "ProjectId" };
+const WRONG_ORIGIN: AdmissionVerdict = { kind: "refused", reason: "cors", name: "Cors" };
+
+/** Policy of one isolate over its current snapshot of projects. */
+export class Admission {
+  constructor(public projects: ProjectTable, readonly limits: RateLimitTable) {}
+
+  decide({ key, projectId, origin }: AdmissionRequest, nowMs: number): AdmissionVerdict {
+    const learned = this.limits.active(key, nowMs);
+    const lookup = this.projects.lookup(key);
+    if (lookup.kind === "unknown") {
+      return lookup.forward ? { kind: "admitted", projectId, limits: learned } : UNKNOWN_PROJECT;
+    }
+    const { state } = lookup;
+    if (state.disabled) return UNKNOWN_PROJECT;
+    const own = state.projectId ?? projectId;
+    if (own !== projectId && !this.projects.overrideProjectIds) return UNKNOWN_PROJECT;
+    if (!isOriginAllowed(origin, state.allowedDomains)) return WRONG_ORIGIN;
+    const blocking = state.blockingQuotas.map((quota) => blockingLimit(quota, nowMs));
+    return {
+      kind: "admitted",
+      projectId: own,
+      limits: blocking.length > 0 ? [...blocking, ...learned] : learned,
+    };
+  }
+}
+
+function blockingLimit({ categories, scope, reason }: BlockingQuota, nowMs: number): RateLimit {
+  return { categories, scope, reason, namespaces: [], expiresAtMs: nowMs + BLOCKING_QUOTA_MS };
+}

@@ -1,0 +1,157 @@
+/**
+ * What is settled in which segment of a partition: kept in memory, written to the checkpoint, and turned into deleted
+ * files.
+ *
+ * A segment's file goes first and its entry in the checkpoint second. In the other order a crash between the two would
+ * send the whole segment again; in this one it leaves an entry for a file that is gone, which harms nobody because
+ * its number is never given away again.
+ */
+import type { Clock, Timer } from "../core/clock.ts";
+import { logger } from "../telemetry/log.ts";
+import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
+import type { SpaceBudget } from "./disk_budget.ts";
+import { RangeSet } from "./range_set.ts";
+import { segmentPath } from "./segment_name.ts";
+import { type Storage, StorageError } from "./storage.ts";
+
+/** Options of {@link SegmentLedger}. */
+export interface LedgerOptions {
+  readonly storage: Storage;
+  readonly folder: string;
+  readonly budget: SpaceBudget;
+  readonly clock: Clock;
+  /** Longest time a settlement stays in memory only, ms. */
+  readonly checkpointIntervalMs: number;
+}
+
+interface Segment {
+  readonly settled: RangeSet;
+  /** Length once the segment is complete and read to its end. */
+  end: number | null;
+}
+
+/** Settlements of one partition. */
+export class SegmentLedger {
+  readonly #o: LedgerOptions;
+  readonly #segments = new Map<number, Segment>();
+  #highest: number;
+  /** Segments of which nothing is needed any more, with their lengths. */
+  readonly #finished = new Map<number, number>();
+  #isDirty = false;
+  #isClosed = false;
+  #timer: Timer | null = null;
+  #busy: Promise<void> = Promise.resolve();
+
+  /** Starts from a checkpoint, of which only what concerns existing segments is kept. */
+  constructor(options: LedgerOptions, checkpoint: Checkpoint, existing: readonly number[]) {
+    this.#o = options;
+    this.#highest = Math.max(checkpoint.highest, existing.at(-1) ?? 0);
+    for (const number of existing) {
+      const ranges = checkpoint.segments.get(number);
+      if (ranges) this.#segments.set(number, { settled: RangeSet.from(ranges), end: null });
+    }
+  }
+
+  /** Where the settled range that starts at `offset` ends, or undefined. */
+  settledUntil(number: number, offset: number): number | undefined {
+    return this.#segments.get(number)?.settled.endOf(offset);
+  }
+
+  /** Notes that these bytes of a segment need not be read again. Each byte at most once. */
+  settle(number: number, from: number, to: number): void {
+    const segment = this.#segment(number);
+    segment.settled.add(from, to);
+    this.#change(number, segment);
+  }
+
+  /** Notes that a segment is complete and was read to its end. */
+  finish(number: number, end: number): void {
+    const segment = this.#segment(number);
+    segment.end = end;
+    this.#change(number, segment);
+  }
+
+  /** Forgets a segment whose file is gone. */
+  forget(number: number): void {
+    this.#segments.delete(number);
+  }
+
+  /**
+   * Deletes what is finished and writes the checkpoint, after those under way.
+   *
+   * @throws {StorageError} nothing is forgotten; the next one tries again
+   */
+  checkpoint(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const turn = this.#busy.then(() => this.#write());
+    this.#busy = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Writes the last checkpoint; afterwards nothing happens by itself. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.checkpoint();
+  }
+
+  #segment(number: number): Segment {
+    let segment = this.#segments.get(number);
+    if (!segment) this.#segments.set(number, segment = { settled: new RangeSet(), end: null });
+    if (number > this.#highest) this.#highest = number;
+    return segment;
+  }
+
+  #change(number: number, segment: Segment): void {
+    const { settled, end } = segment;
+    if (end !== null && settled.prefix >= end) this.#finished.set(number, end);
+    this.#isDirty = true;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return;
+    this.#timer ??= this.#o.clock.after(this.#o.checkpointIntervalMs, () => {
+      this.checkpoint().catch((error) => {
+        logger("spool").error("The checkpoint cannot be written", { folder: this.#o.folder, error });
+      });
+    });
+  }
+
+  async #write(): Promise<void> {
+    if (!this.#isDirty) return;
+    this.#isDirty = false;
+    try {
+      const failures = await this.#deleteFinished();
+      const segments = new Map(
+        [...this.#segments].map(([number, { settled }]) => [number, settled.toRanges()] as const),
+      );
+      await writeCheckpoint(this.#o.storage, this.#o.folder, { highest: this.#highest, segments });
+      if (failures.length > 0) throw failures[0];
+    } catch (error) {
+      this.#isDirty = true;
+      this.#schedule();
+      throw error;
+    }
+  }
+
+  /** Deletes what is finished; what cannot be deleted stays finished. */
+  async #deleteFinished(): Promise<unknown[]> {
+    const { storage, folder, budget } = this.#o;
+    const failures: unknown[] = [];
+    for (const [number, end] of [...this.#finished]) {
+      try {
+        await storage.remove(segmentPath(folder, number));
+      } catch (error) {
+        if (!StorageError.isNotFound(error)) {
+          failures.push(error);
+          continue;
+        }
+      }
+      budget.release(end);
+      this.#finished.delete(number);
+      this.#segments.delete(number);
+    }
+    return failures;
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * Sends records upstream until each has reached its end.
+ *
+ * Records are pulled from a {@link ForwardSource} while fewer than `maxConcurrent` requests are under way, so nothing queues
+ * here: what cannot be sent stays where it is safe. What becomes of a record is decided by `classify.ts`:
+ *
+ * | result | consequence |
+ * |---|---|
+ * | delivered, rate_limited | settled |
+ * | rejected | dead letter; 415 first makes the encoder avoid the encoding, and the record is sent again at once |
+ * | server_error | sent again, {@link SERVER_ERRORS_MAX} times in total, then dead letter |
+ * | network_error | sent again, for ever |
+ *
+ * While the upstream cannot be reached nothing is pulled (`reachability.ts`).
+ *
+ * Stop: pulling ends, requests under way have the grace time to finish, then they are given up. Their records are not
+ * settled, so they are sent again after the next start.
+ */
+import type { Clock } from "../core/clock.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import type { BodyEncoder, EncodedBody } from "./body_encoding.ts";
+import { classifyError, classifyResponse, type ForwardResult } from "./classify.ts";
+import type { ForwardJob, ForwardSource } from "./forward_source.ts";
+import type { HttpClient } from "./http_client.ts";
+import type { OutageState } from "./outage.ts";
+import { Reachability, retryBackoff } from "./reachability.ts";
+import type { ClientRequest } from "./request_head.ts";
+import { UpstreamError } from "./upstream_error.ts";
+import { envelopeRequest, prepareBody, probeRequest } from "./upstream_request.ts";
+
+export type { ForwardJob, ForwardResult, ForwardSource };
+
+const log = logger("upstream");
+
+const SERVER_ERRORS_MAX = 3;
+const WARNING_INTERVAL_MS = 60_000;
+
+/** Options of {@link Forwarder}; times in milliseconds. */
+export interface ForwarderOptions<Job extends ForwardJob = ForwardJob> {
+  /** Closed by {@link Forwarder.stop}. Should allow one connection more than `maxConcurrent`, for probes. */
+  readonly client: Pick<HttpClient, "send" | "close" | "connections">;
+  readonly source: ForwardSource<Job>;
+  readonly encoder: BodyEncoder;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly relayId: string | null;
+  readonly maxConcurrent: number;
+  /** First delay before a record is sent again. */
+  readonly retryDelayMs: number;
+  /** Ceiling of all delays. */
+  readonly retryIntervalMsMax: number;
+  readonly outageGraceMs: number;
+  readonly random?: () => number;
+}
+
+/** What the status page shows. */
+export interface ForwarderState {
+  readonly outage: OutageState;
+  readonly inFlight: number;
+  readonly connections: { readonly open: number; readonly idle: number };
+  /** Last result that was no delivery; `atMs` is wall clock. */
+  readonly lastError: { readonly atMs: number; readonly message: string } | null;
+}
+
+/** Forwards records; made once per upstream and lane. */
+export class Forwarder<Job extends ForwardJob = ForwardJob> {
+  readonly #o: ForwarderOptions<Job>;
+  readonly #reach: Reachability;
+  readonly #stop = new AbortController();
+  readonly #failed = Promise.withResolvers<never>();
+  #inFlight = 0;
+  #changed: PromiseWithResolvers<void> | null = null;
+  #lastError: ForwarderState["lastError"] = null;
+  #warnedMs = -Infinity;
+  #finished: Promise<void> = Promise.resolve();
+
+  constructor(options: ForwarderOptions<Job>) {
+    this.#o = options;
+    this.#reach = new Reachability({
+      ...options,
+      probe: (signal) => this.#send(probeRequest(options.relayId), signal),
+      onChange: () => this.#wake(),
+    });
+  }
+
+  get state(): ForwarderState {
+    return {
+      outage: this.#reach.outage,
+      inFlight: this.#inFlight,
+      connections: this.#o.client.connections,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** Settles when forwarding has ended; rejects when the source failed, since nothing can be forwarded then. */
+  get finished(): Promise<void> {
+    return this.#finished;
+  }
+
+  start(): void {
+    this.#finished = Promise.race([this.#pull(), this.#failed.promise]);
+  }
+
+  /** Finishes what is under way within `graceMs`, gives up the rest, and closes the client. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stop.abort();
+    this.#reach.stop();
+    this.#wake();
+    const inTime = new AbortController();
+    const graceEnds = this.#o.clock.sleep(graceMs, inTime.signal);
+    await Promise.race([this.#drained(), graceEnds]);
+    inTime.abort();
+    this.#o.client.close();
+    await this.#drained();
+    await this.#finished.catch(() => {});
+  }
+
+  async #pull(): Promise<void> {
+    const { source, maxConcurrent } = this.#o;
+    while (!this.#stop.signal.aborted) {
+      if (this.#inFlight >= maxConcurrent || this.#reach.isHeld) {
+        await this.#change();
+        continue;
+      }
+      const next = source.next();
+      const job = next instanceof Promise ? await next : next;
+      if (job) void this.#forward(job);
+      else await source.wait(this.#stop.signal);
+    }
+  }
+
+  async #forward(job: Job): Promise<void> {
+    const { metrics } = this.#o;
+    this.#inFlight++;
+    metrics.add(METRICS.forwardInFlight, 1);
+    try {
+      const result = await this.#deliver(job);
+      if (result) await this.#conclude(job, result);
+    } catch (error) {
+      this.#failed.reject(error);
+    } finally {
+      this.#inFlight--;
+      metrics.add(METRICS.forwardInFlight, -1);
+      this.#wake();
+    }
+  }
+
+  /** Sends a record, in another encoding if the upstream refuses the first; null when it was given up. */
+  async #deliver(job: Job): Promise<ForwardResult | null> {
+    const { clock, encoder, relayId } = this.#o;
+    const stored: EncodedBody = { bytes: job.body, encoding: job.meta.contentEncoding };
+    const prepared = prepareBody(stored, clock.now() - job.receivedAtMs, encoder);
+    let body = prepared instanceof Promise ? await prepared : prepared;
+    for (;;) {
+      const startedMs = clock.monotonic();
+      const result = await this.#send(envelopeRequest(job.meta, body, relayId));
+      if (!result) return null;
+      this.#o.metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
+      this.#count(body, result);
+      if (result.kind !== "rejected" || result.status !== 415 || body.encoding === "") return result;
+      encoder.refuse(body.encoding);
+      log.warn("the upstream does not take {encoding}, using another encoding", { encoding: body.encoding });
+      const other = await encoder.encode(body);
+      if (other.encoding === body.encoding) return result;
+      body = other;
+    }
+  }
+
+  async #send(request: ClientRequest, signal?: AbortSignal): Promise<ForwardResult | null> {
+    const { client, clock } = this.#o;
+    try {
+      return classifyResponse(await client.send(request, signal), clock.now());
+    } catch (error) {
+      if (error instanceof UpstreamError) return classifyError(error, clock.now());
+      throw error;
+    }
+  }
+
+  #count(body: EncodedBody, result: ForwardResult): void {
+    const { metrics } = this.#o;
+    metrics.add(METRICS.forwarded, 1, result.kind);
+    metrics.add(METRICS.forwardBytes, body.bytes.length, body.encoding || "identity");
+    if (result.kind === "network_error") this.#reach.failed(result.message);
+    else this.#reach.received();
+  }
+
+  async #conclude(job: Job, result: ForwardResult): Promise<void> {
+    const { source, metrics, clock } = this.#o;
+    if (result.kind === "delivered") {
+      metrics.observe(METRICS.forwardAge, Math.max(0, clock.now() - job.receivedAtMs) / 1000);
+      return source.settle(job, result);
+    }
+    if (result.kind === "rate_limited") return source.settle(job, result);
+    this.#lastError = { atMs: clock.now(), message: result.message };
+    const isFinal = result.kind === "rejected" ||
+      (result.kind === "server_error" && job.serverErrors + 1 >= SERVER_ERRORS_MAX);
+    if (isFinal) {
+      this.#warnRefused(result.message);
+      return await source.deadLetter(job, result);
+    }
+    metrics.add(METRICS.forwardRetries, 1);
+    source.retryLater(job, this.#retryDelayMs(job.attempts), result);
+  }
+
+  #retryDelayMs(attempts: number): number {
+    const { retryDelayMs, retryIntervalMsMax, random } = this.#o;
+    const backoff = retryBackoff(retryDelayMs, retryIntervalMsMax, random);
+    backoff.attempts = attempts;
+    return backoff.next();
+  }
+
+  #warnRefused(reason: string): void {
+    const nowMs = this.#o.clock.monotonic();
+    if (nowMs - this.#warnedMs < WARNING_INTERVAL_MS) return;
+    this.#warnedMs = nowMs;
+    log.warn("the upstream refused a record: {reason}", { reason });
+  }
+
+  async #drained(): Promise<void> {
+    while (this.#inFlight > 0) await this.#change();
+  }
+
+  #change(): Promise<void> {
+    this.#changed ??= Promise.withResolvers();
+    return this.#changed.promise;
+  }
+
+  #wake(): void {
+    this.#changed?.resolve();
+    this.#changed = null;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Keeps records back while the upstream cannot be reached, and finds out when it can again.
+ *
+ * After a network error nothing new is sent for a short, growing, jittered time, unless an answer arrives meanwhile; so
+ * an upstream that refuses connections is not tried with the whole backlog within the grace window. Once `outage.ts` calls
+ * it an outage, nothing but probes is sent until anything answers.
+ */
+import { Backoff } from "../core/backoff.ts";
+import type { Clock, Timer } from "../core/clock.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import type { ForwardResult } from "./classify.ts";
+import { Outage, type OutageState } from "./outage.ts";
+
+const log = logger("upstream");
+
+const FACTOR = 1.5;
+const JITTER = 0.3;
+const PROBE_DELAY_MS = 1000;
+
+/** Delays between tries at an upstream (control reference, section 11), with jitter so that nodes do not march in step. */
+export function retryBackoff(baseMs: number, maxMs: number, random: () => number = Math.random): Backoff {
+  return new Backoff({ baseMs, factor: FACTOR, maxMs, jitter: JITTER, random });
+}
+
+/** Options of {@link Reachability}; times in milliseconds. */
+export interface ReachabilityOptions {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly retryDelayMs: number;
+  readonly retryIntervalMsMax: number;
+  readonly outageGraceMs: number;
+  readonly random?: () => number;
+  /** Asks the upstream for a sign of life; null when the question was given up. */
+  probe(signal: AbortSignal): Promise<ForwardResult | null>;
+  /** {@link Reachability.isHeld} may have changed. */
+  onChange(): void;
+}
+
+/** Judges an upstream by how requests to it end. */
+export class Reachability {
+  readonly #o: ReachabilityOptions;
+  readonly #outage: Outage;
+  readonly #holds: Backoff;
+  #hold: Timer | null = null;
+  #probing: AbortController | null = null;
+  #stopped = false;
+
+  constructor(options: ReachabilityOptions) {
+    this.#o = options;
+    this.#outage = new Outage(options.outageGraceMs);
+    this.#holds = retryBackoff(options.retryDelayMs, options.retryIntervalMsMax, options.random);
+  }
+
+  get outage(): OutageState {
+    return this.#outage.state;
+  }
+
+  /** Whether records are to be kept back now. */
+  get isHeld(): boolean {
+    return this.#hold !== null || this.#outage.isActive;
+  }
+
+  /** A request ended in a network error. */
+  failed(reason: string): void {
+    if (this.#stopped || this.#outage.isActive) return;
+    if (this.#outage.state.kind === "reachable") {
+      log.warn("the upstream cannot be reached: {reason}", { reason });
+    }
+    this.#hold ??= this.#o.clock.after(this.#holds.next(), () => this.#release());
+    if (!this.#outage.failed(this.#o.clock.monotonic())) return;
+    this.#o.metrics.set(METRICS.upstreamOutage, 1);
+    log.error("the upstream is held for down, records stay on disk: {reason}", { reason });
+    this.#probing = new AbortController();
+    void this.#probe(this.#probing.signal);
+  }
+
+  /** An answer arrived; any answer at all shows that the upstream can be reached. */
+  received(): void {
+    const { state } = this.#outage;
+    if (state.kind === "reachable") return;
+    const wasOutage = this.#outage.received();
+    this.#holds.reset();
+    this.#probing?.abort();
+    if (wasOutage) {
+      this.#o.metrics.set(METRICS.upstreamOutage, 0);
+      const seconds = Math.round((this.#o.clock.monotonic() - state.sinceMs) / 1000);
+      log.info("the upstream answers again after {seconds} s", { seconds });
+    }
+    this.#release();
+  }
+
+  /** Ends all timers and probes. */
+  stop(): void {
+    this.#stopped = true;
+    this.#hold?.cancel();
+    this.#probing?.abort();
+  }
+
+  async #probe(signal: AbortSignal): Promise<void> {
+    const delays = retryBackoff(PROBE_DELAY_MS, this.#o.retryIntervalMsMax, this.#o.random);
+    while (!signal.aborted) {
+      await this.#o.clock.sleep(delays.next(), signal);
+      if (signal.aborted) return;
+      const result = await this.#o.probe(signal);
+      if (result && result.kind !== "network_error") this.received();
+    }
+  }
+
+  #release(): void {
+    this.#hold?.cancel();
+    this.#hold = null;
+    this.#o.onChange();
+  }
+}

@@ -1,0 +1,127 @@
+/** How a node ends: what was begun is finished, what was acknowledged is kept, and it does not take longer than it may. */
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
+import { RawHttp, type RawResponse } from "../support/raw_http.ts";
+import { ScriptedUpstream } from "../support/scripted_upstream.ts";
+import { postEvent } from "../support/post_event.ts";
+import { until } from "../support/until.ts";
+
+const EXPOSURES = ["internet", "load_balancer"] as const;
+
+for (const exposure of EXPOSURES) {
+  Deno.test(`SIGTERM with exposure ${exposure}: a body in flight is finished and answered, then the node ends with 0`, async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using node = await NodeProcess.start({
+      upstream: upstream.url,
+      config: { listener: { exposure } },
+    });
+    using slow = await SlowPost.begin(node);
+
+    node.signal("SIGTERM");
+    await until("the node is not ready", async () => await node.readiness() !== 200);
+    const answer = await slow.finish();
+
+    assertEquals([answer.status, answer.body], [200, JSON.stringify({ id: slow.eventId })]);
+    assertEquals(await node.exited(), 0);
+    await arrivesNowOrAfterRestart(node, upstream, slow.eventId);
+  });
+}
+
+Deno.test("drain_delay: the node is not ready at once but goes on accepting until the delay is over", async () => {
+  await using upstream = await ScriptedUpstream.start();
+  const config = { listener: { drain_delay: "2s" } };
+  await using node = await NodeProcess.start({ upstream: upstream.url, config });
+
+  node.signal("SIGTERM");
+  await until("the ready route says 503", async () => await node.readiness() === 503);
+  const { status } = await postEvent(node.url);
+
+  assertEquals(status, 200);
+  assertEquals(await node.exited(), 0);
+});
+
+Deno.test("what the upstream did not take before the end goes out at the next start", async () => {
+  await using upstream = await ScriptedUpstream.start();
+  const config = { http: { retry_delay: 1, outage_grace_period: 1, max_retry_interval: 1 } };
+  await using node = await NodeProcess.start({ upstream: upstream.url, config });
+  upstream.behave({ status: 503 });
+  const sent = await Promise.all(Array.from({ length: 20 }, () => postEvent(node.url)));
+  assertEquals(sent.map(({ status }) => status), sent.map(() => 200));
+
+  assertEquals(await node.terminate(), 0);
+  upstream.behave({ status: 200 });
+  await node.startAgain();
+
+  await until("all events arrive", () => sent.every(({ eventId }) => upstream.accepted(eventId)));
+});
+
+Deno.test("a body that never ends holds the node up no longer than limits.shutdown_timeout", async () => {
+  await using upstream = await ScriptedUpstream.start();
+  await using node = await NodeProcess.start({
+    upstream: upstream.url,
+    config: { limits: { shutdown_timeout: 2 } },
+  });
+  using _slow = await SlowPost.begin(node);
+
+  const started = performance.now();
+  assertEquals(await node.terminate(), 0);
+
+  assert(performance.now() - started < 15_000, "the node ended soon after its timeout");
+});
+
+Deno.test("a second SIGTERM ends the node now", async () => {
+  await using upstream = await ScriptedUpstream.start();
+  await using node = await NodeProcess.start({
+    upstream: upstream.url,
+    config: { limits: { shutdown_timeout: 300 } },
+  });
+  using _slow = await SlowPost.begin(node);
+
+  node.signal("SIGTERM");
+  await until("the node is not ready", async () => await node.readiness() !== 200);
+  node.signal("SIGTERM");
+
+  assertNotEquals(await node.exited(), 0);
+});
+
+async function arrivesNowOrAfterRestart(
+  node: NodeProcess,
+  upstream: ScriptedUpstream,
+  eventId: string,
+): Promise<void> {
+  if (!upstream.accepted(eventId)) await node.startAgain();
+  await until("the event arrives", () => upstream.accepted(eventId));
+}
+
+/** A request whose body comes in two parts. */
+class SlowPost {
+  readonly eventId: string = crypto.randomUUID().replaceAll("-", "");
+
+  private constructor(private readonly http: RawHttp) {}
+
+  static async begin(node: NodeProcess): Promise<SlowPost> {
+    const post = new SlowPost(await RawHttp.connect(node.port));
+    const [first, second] = post.#parts();
+    const head = `POST /api/1/envelope/?sentry_key=${TEST_KEY} HTTP/1.1\r\nHost: 127.0.0.1\r\n` +
+      `Content-Length: ${first.length + second.length}\r\n\r\n`;
+    await post.http.send(head + first);
+    // Readiness is asked over another connection, so its answer shows that the listener is past accepting this one.
+    await until("the listener took the connection", async () => await node.readiness() === 200);
+    return post;
+  }
+
+  async finish(): Promise<RawResponse> {
+    await this.http.send(this.#parts()[1]);
+    const answer = await this.http.response();
+    assert(answer, "the connection ended without an answer");
+    return answer;
+  }
+
+  [Symbol.dispose](): void {
+    this.http[Symbol.dispose]();
+  }
+
+  #parts(): [string, string] {
+    return [`{"event_id":"${this.eventId}"}\n{"type":"event"}\n`, '{"message":"slow"}\n'];
+  }
+}

@@ -1,0 +1,106 @@
+/** A listener over real sockets with an ingress that only remembers. */
+import type { CidrSet } from "../../src/core/cidr.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { BodyReader } from "../../src/listener/body_reader.ts";
+import type { Ingress, Submission } from "../../src/listener/ingress.ts";
+import { type Exposure, Listener } from "../../src/listener/listener.ts";
+import { healthRoutes, ingestionRoutes, relayRoutes } from "../../src/listener/routes.ts";
+import type { RateLimit } from "../../src/protocol/rate_limit.ts";
+import { METRIC_LAYOUT } from "../../src/telemetry/catalogue.ts";
+import { Metrics } from "../../src/telemetry/registry.ts";
+
+export const EXPOSURES: readonly Exposure[] = ["load_balancer", "internet"];
+
+/** Key used by tests. */
+export const KEY = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3";
+/** Query that authenticates with {@link KEY}. */
+export const AUTH = `sentry_version=7&sentry_key=${KEY}`;
+
+/** Remembers submissions, with copies of their bodies, and answers as told. */
+export class FakeIngress implements Ingress {
+  readonly submissions: Submission[] = [];
+  /** What the next submissions resolve with. */
+  respond: () => Promise<readonly RateLimit[]> = () => Promise.resolve([]);
+
+  submit(submission: Submission): Promise<readonly RateLimit[]> {
+    this.submissions.push(submission);
+    return this.respond();
+  }
+
+  /** The last submission; forgets all. */
+  take(): Submission {
+    const last = this.submissions.at(-1);
+    this.submissions.length = 0;
+    if (!last) throw new Error("nothing was submitted");
+    return last;
+  }
+}
+
+export interface ListenerFixture extends AsyncDisposable {
+  readonly listener: Listener;
+  readonly ingress: FakeIngress;
+  readonly bodies: BodyReader;
+  readonly metrics: Metrics;
+  readonly port: number;
+  readonly url: string;
+  /** Answer of the health routes. */
+  health: { live: boolean; ready: boolean };
+}
+
+export interface FixtureOptions {
+  readonly exposure: Exposure;
+  readonly trustedProxies?: CidrSet;
+  readonly maxEnvelopeBytes?: number;
+  readonly maxEventBytes?: number;
+  readonly memoryBytesMax?: number;
+  readonly headersTimeoutMs?: number;
+  readonly bodyTimeoutMs?: number;
+  readonly idleTimeoutMs?: number;
+  readonly routes?: "public" | "internal";
+}
+
+/** Starts a listener on a free port of the loopback. */
+export async function startListener(options: FixtureOptions): Promise<ListenerFixture> {
+  const metrics = new Metrics(METRIC_LAYOUT);
+  const bodies = new BodyReader({ memoryBytesMax: options.memoryBytesMax ?? 64 * 1024 * 1024, metrics });
+  const ingress = new FakeIngress();
+  const health = { live: true, ready: true };
+  const probes = { isLive: () => health.live, isReady: () => health.ready };
+  const deps = {
+    ingress,
+    bodies,
+    clock: systemClock,
+    trustedProxies: options.trustedProxies ?? null,
+    maxEnvelopeBytes: options.maxEnvelopeBytes ?? 8 * 1024 * 1024,
+    maxEventBytes: options.maxEventBytes ?? 1024 * 1024,
+  };
+  const listener = await Listener.start({
+    exposure: options.exposure,
+    routes: options.routes === "public"
+      ? [...ingestionRoutes(deps), ...relayRoutes(probes)]
+      : options.routes === "internal"
+      ? healthRoutes(probes)
+      : [...ingestionRoutes(deps), ...healthRoutes(probes), ...relayRoutes(probes)],
+    version: "1.2.3",
+    bodies,
+    metrics,
+    clock: systemClock,
+    hostname: "127.0.0.1",
+    port: 0,
+    reusePort: false,
+    headersTimeoutMs: options.headersTimeoutMs ?? 5000,
+    bodyTimeoutMs: options.bodyTimeoutMs ?? 5000,
+    idleTimeoutMs: options.idleTimeoutMs ?? 5000,
+  });
+  const { port } = listener.address;
+  return {
+    listener,
+    ingress,
+    bodies,
+    metrics,
+    port,
+    url: `http://127.0.0.1:${port}`,
+    health,
+    [Symbol.asyncDispose]: () => listener.close(500),
+  };
+}

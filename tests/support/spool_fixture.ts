@@ -1,0 +1,103 @@
+import { ControlBlock } from "../../src/spool/control_block.ts";
+import { DiskBudget } from "../../src/spool/disk_budget.ts";
+import { PartitionReader, type SpoolLoss, type StoredRecord } from "../../src/spool/partition_reader.ts";
+import { PartitionWriter } from "../../src/spool/partition_writer.ts";
+import type { SpoolRecord } from "../../src/spool/record.ts";
+import type { Storage } from "../../src/spool/storage.ts";
+import { METRIC_LAYOUT } from "../../src/telemetry/catalogue.ts";
+import { Metrics } from "../../src/telemetry/registry.ts";
+import { ManualClock } from "./manual_clock.ts";
+
+/** Folder that the fixtures use for their partition. */
+export const PARTITION = "spool/p0";
+
+/** Both halves of a partition in one isolate, as a lane in tests has them. */
+export interface Partition {
+  readonly writer: PartitionWriter;
+  readonly reader: PartitionReader;
+  readonly control: ControlBlock;
+  readonly budget: DiskBudget;
+  readonly metrics: Metrics;
+  readonly clock: ManualClock;
+  readonly losses: SpoolLoss[];
+}
+
+/** Options of {@link openPartition}. */
+export interface PartitionSettings {
+  readonly segmentBytesMax?: number;
+  readonly chunkBytes?: number;
+  readonly budget?: DiskBudget;
+  readonly control?: ControlBlock;
+  readonly folder?: string;
+}
+
+/** Opens a partition, writer first as a lane does. */
+export async function openPartition(
+  storage: Storage,
+  { segmentBytesMax = 1000, chunkBytes = 256, ...given }: PartitionSettings = {},
+): Promise<Partition> {
+  const clock = new ManualClock();
+  const metrics = new Metrics(METRIC_LAYOUT);
+  const { control = new ControlBlock(), budget = DiskBudget.create(1 << 30), folder = PARTITION } = given;
+  const losses: SpoolLoss[] = [];
+  const common = { storage, folder, control, budget, clock, metrics };
+  const writer = await PartitionWriter.open({ ...common, segmentBytesMax });
+  const reader = await PartitionReader.open({
+    ...common,
+    chunkBytes,
+    checkpointIntervalMs: 100,
+    onLoss: (loss) => losses.push(loss),
+  });
+  return { writer, reader, control, budget, metrics, clock, losses };
+}
+
+/** Closes both halves. */
+export async function closePartition({ writer, reader }: Partition): Promise<void> {
+  await writer.close();
+  await reader.close();
+}
+
+/** A record that can be recognised: its number is in the meta, and its body is derived from it. */
+export function numbered(number: number, bodyBytes = 50): SpoolRecord {
+  const body = new Uint8Array(bodyBytes);
+  for (let i = 0; i < bodyBytes; i++) body[i] = number * 31 + i * 7 & 0xff;
+  const cut = bodyBytes >> 1;
+  return {
+    receivedAtMs: 1_700_000_000_000 + number,
+    projectHash: number * 2_654_435_761 >>> 0,
+    categoryBits: [number, 64],
+    meta: new TextEncoder().encode(`record ${number} of ${bodyBytes}`),
+    body: [body.subarray(0, cut), body.subarray(cut)],
+  };
+}
+
+/** Number of a {@link numbered} record; throws when any part of it is not what was appended. */
+export function numberOf(
+  stored: Pick<StoredRecord, "meta" | "body" | "receivedAtMs" | "projectHash">,
+): number {
+  const text = new TextDecoder().decode(stored.meta);
+  const match = /^record (\d+) of (\d+)$/.exec(text);
+  if (!match) throw new Error(`Not a numbered record: ${text}`);
+  const expected = numbered(Number(match[1]), Number(match[2]));
+  const body = new Uint8Array(Number(match[2]));
+  let at = 0;
+  for (const piece of expected.body) {
+    body.set(piece, at);
+    at += piece.length;
+  }
+  const isSame = stored.receivedAtMs === expected.receivedAtMs &&
+    stored.projectHash === expected.projectHash &&
+    stored.body.length === body.length && stored.body.every((byte, i) => byte === body[i]);
+  if (!isSame) throw new Error(`Record ${match[1]} came back changed`);
+  return Number(match[1]);
+}
+
+/** All records that can be read now. */
+export async function readAll(reader: PartitionReader): Promise<StoredRecord[]> {
+  const records: StoredRecord[] = [];
+  for (;;) {
+    const record = await reader.next();
+    if (record === null) return records;
+    records.push(record);
+  }
+}

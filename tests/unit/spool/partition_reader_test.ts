@@ -1,0 +1,252 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { readCheckpoint } from "../../../src/spool/checkpoint.ts";
+import { recordBytes } from "../../../src/spool/record.ts";
+import { segmentName, segmentPath } from "../../../src/spool/segment_name.ts";
+import { SpoolError } from "../../../src/spool/spool_error.ts";
+import { METRICS } from "../../../src/telemetry/catalogue.ts";
+import { SimStorage } from "../../support/sim_storage.ts";
+import {
+  closePartition,
+  numbered,
+  numberOf,
+  openPartition,
+  PARTITION,
+  type Partition,
+  readAll,
+} from "../../support/spool_fixture.ts";
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+const append = ({ writer }: Partition, numbers: readonly number[]): Promise<unknown> =>
+  Promise.all(numbers.map((n) => writer.append(numbered(n))));
+const segmentsOf = (storage: SimStorage): string[] =>
+  [...storage.files.keys()].filter((path) => path.endsWith(".seg")).map((path) => path.split("/").at(-1)!)
+    .sort();
+
+Deno.test("PartitionReader.next: gives nothing that is not durable", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage);
+  const { reader, writer } = partition;
+  assertEquals(await reader.next(), null);
+  let isSynced = false;
+  storage.fault = ({ name }) => {
+    isSynced ||= name === "sync";
+    return null;
+  };
+  const appended = writer.append(numbered(1));
+  while (!isSynced) assertEquals(await reader.next(), null);
+  await appended;
+  assertEquals(numberOf((await reader.next())!), 1);
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader.next: needs no promise for a record that is in memory", async () => {
+  const partition = await openPartition(new SimStorage({}), { chunkBytes: 1 << 16 });
+  await append(partition, range(0, 3));
+  assert(partition.reader.next() instanceof Promise);
+  await Promise.resolve();
+  await closePartition(partition);
+  const other = await openPartition(new SimStorage({}), { chunkBytes: 1 << 16 });
+  await append(other, range(0, 3));
+  await other.reader.next();
+  assert(!(other.reader.next() instanceof Promise));
+  await closePartition(other);
+});
+
+Deno.test("PartitionReader.next: carries what was stored with the record", async () => {
+  const partition = await openPartition(new SimStorage({}));
+  await append(partition, [7]);
+  const record = (await partition.reader.next())!;
+  assertEquals([record.receivedAtMs, record.categoryBits, record.redelivered], [
+    1_700_000_000_007,
+    [7, 64],
+    false,
+  ]);
+  assertEquals(numberOf(await partition.reader.reread(record.position)), 7);
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader.wait: ends when a record is durable, and on its signal", async () => {
+  const partition = await openPartition(new SimStorage({}));
+  const { reader } = partition;
+  const waiting = reader.wait();
+  await append(partition, [1]);
+  await waiting;
+  await reader.wait(); // there is something to read
+  assertEquals((await readAll(reader)).length, 1);
+  const stop = new AbortController();
+  const stopped = reader.wait(stop.signal);
+  stop.abort();
+  await stopped;
+  await closePartition(partition);
+  assertEquals(partition.clock.pending, 0);
+});
+
+Deno.test("PartitionReader.settle: in any order; a segment goes when all of it is settled and it is complete", async () => {
+  const storage = new SimStorage({});
+  const bytes = recordBytes(numbered(1));
+  const partition = await openPartition(storage, { segmentBytesMax: 3 * bytes });
+  const { reader, budget, clock, metrics } = partition;
+  await append(partition, range(1, 8));
+  const records = await readAll(reader);
+  for (const index of [1, 4, 0, 5, 6]) reader.settle(records[index]!.position);
+  await clock.advance(100);
+  assertEquals(segmentsOf(storage), [1, 2, 3].map(segmentName));
+  reader.settle(records[2]!.position);
+  reader.settle(records[2]!.position);
+  await clock.advance(100);
+  assertEquals(segmentsOf(storage), [2, 3].map(segmentName));
+  assertEquals([reader.inHand, budget.bytesUsed], [1, 4 * bytes]);
+  assertEquals(metrics.read(METRICS.spoolSettled), 6);
+  assertEquals(partition.control.waitingRecords, 1);
+  await closePartition(partition);
+  const { segments } = await readCheckpoint(storage, PARTITION);
+  assertEquals([...segments], [[2, [[bytes, 3 * bytes]]], [3, [[0, bytes]]]]);
+});
+
+Deno.test("PartitionReader.open: after a restart only what was not settled comes again, marked as redelivered", async () => {
+  const storage = new SimStorage({});
+  const first = await openPartition(storage, { segmentBytesMax: 400 });
+  await append(first, range(0, 10));
+  for (const record of await readAll(first.reader)) {
+    if (numberOf(record) % 3 !== 0) first.reader.settle(record.position);
+  }
+  await closePartition(first);
+  storage.crash();
+  const second = await openPartition(storage, { segmentBytesMax: 400 });
+  await append(second, [20]);
+  const records = await readAll(second.reader);
+  assertEquals(records.map((record) => [numberOf(record), record.redelivered]), [
+    [0, true],
+    [3, true],
+    [6, true],
+    [9, true],
+    [20, false],
+  ]);
+  assertEquals(second.metrics.read(METRICS.duplicatesPossible), 4);
+  for (const { position } of records) second.reader.settle(position);
+  await closePartition(second);
+  assertEquals(segmentsOf(storage).length, 1);
+});
+
+Deno.test("PartitionReader: when only the reader restarts, it goes on with the running writer", async () => {
+  const storage = new SimStorage({});
+  const first = await openPartition(storage);
+  const { control, budget } = first;
+  await append(first, range(0, 5));
+  for (const { position } of (await readAll(first.reader)).slice(0, 3)) first.reader.settle(position);
+  await first.reader.checkpoint();
+  const second = await openPartition(storage, { control, budget });
+  await append(second, [5]);
+  const records = await readAll(second.reader);
+  assertEquals(records.map((record) => [numberOf(record), record.redelivered]), [[3, true], [4, true], [
+    5,
+    false,
+  ]]);
+  assertEquals(control.waitingRecords, 3);
+  await closePartition(second);
+  await closePartition(first);
+});
+
+Deno.test("PartitionReader.open: tolerates what a crash or a curious operator leaves in the folder", async () => {
+  const storage = new SimStorage({});
+  const first = await openPartition(storage);
+  await append(first, range(0, 3));
+  await closePartition(first);
+  const file = (content: Uint8Array) => ({ content, durable: content, unsynced: [] });
+  storage.files.set(`${PARTITION}/notes.txt`, file(new Uint8Array(5)));
+  storage.files.set(`${PARTITION}/checkpoint.tmp`, file(new Uint8Array(3)));
+  storage.files.set(`${PARTITION}/checkpoint`, file(new Uint8Array([123, 10])));
+  storage.files.set(segmentPath(PARTITION, 5), file(new Uint8Array(0)));
+  storage.files.set(segmentPath(PARTITION, 6), file(new Uint8Array(700).fill(0xf5)));
+  const second = await openPartition(storage);
+  await append(second, [3]);
+  const records = await readAll(second.reader);
+  assertEquals(records.map(numberOf), [0, 1, 2, 3]);
+  assertEquals(second.losses, [{ kind: "torn", segment: 6, offset: 0, bytes: 700 }]);
+  assertEquals(second.metrics.read(METRICS.spoolTornBytes), 700);
+  for (const { position } of records) second.reader.settle(position);
+  await closePartition(second);
+  assertEquals(segmentsOf(storage), [segmentName(7)]);
+});
+
+Deno.test("PartitionReader: a segment that is named but gone is skipped and told", async () => {
+  const storage = new SimStorage({});
+  const first = await openPartition(storage, { segmentBytesMax: 300 });
+  await append(first, range(0, 6));
+  first.reader.settle((await first.reader.next())!.position);
+  await closePartition(first);
+  const second = await openPartition(storage, { segmentBytesMax: 300 });
+  const bytes = storage.files.get(segmentPath(PARTITION, 2))!.content.length;
+  storage.files.delete(segmentPath(PARTITION, 2));
+  const records = await readAll(second.reader);
+  assertEquals(records.map(numberOf), [1, 4, 5]);
+  assertEquals(second.losses, [{ kind: "missing", segment: 2, offset: 0, bytes }]);
+  await closePartition(second);
+});
+
+Deno.test("PartitionReader.next: a disk that cannot be read is an error, and nothing is skipped", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage);
+  await append(partition, range(0, 3));
+  for (const broken of ["open", "read", "read"]) {
+    storage.fault = ({ name }) => name === broken ? "io" : null;
+    const error = await assertRejects(async () => await partition.reader.next(), SpoolError);
+    assertEquals(error.kind, "io_error");
+  }
+  storage.fault = () => null;
+  assertEquals((await readAll(partition.reader)).map(numberOf), [0, 1, 2]);
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader.next: a complete segment that stays unreadable is left for the next start", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage, { segmentBytesMax: 300 });
+  const { reader } = partition;
+  await append(partition, range(0, 6));
+  storage.fault = ({ name, path }) => name === "read" && path === segmentPath(PARTITION, 2) ? "io" : null;
+  const numbers: number[] = [];
+  for (let errors = 0; errors < 6;) {
+    try {
+      const records = await reader.next();
+      if (records === null) break;
+      numbers.push(numberOf(records));
+      reader.settle(records.position);
+    } catch {
+      errors++;
+    }
+  }
+  assertEquals(numbers, [0, 1, 4, 5]);
+  assertEquals(partition.losses.map(({ kind, segment }) => [kind, segment]), [["unreadable", 2]]);
+  await closePartition(partition);
+  storage.fault = () => null;
+  const next = await openPartition(storage);
+  assertEquals((await readAll(next.reader)).map(numberOf), [2, 3]);
+  await closePartition(next);
+});
+
+Deno.test("PartitionReader: a checkpoint that cannot be written is tried again", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage);
+  await append(partition, range(0, 3));
+  for (const { position } of await readAll(partition.reader)) partition.reader.settle(position);
+  storage.fault = ({ name }) => name.startsWith("replaceFile") ? "no_space" : null;
+  await partition.clock.advance(100);
+  const error = await assertRejects(() => partition.reader.checkpoint(), SpoolError);
+  assertEquals(error.kind, "no_space");
+  storage.fault = () => null;
+  await partition.clock.advance(100);
+  assertEquals((await readCheckpoint(storage, PARTITION)).segments.size, 1);
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader.reread: says so when the bytes are no longer what they were", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage);
+  await append(partition, [1]);
+  const { position } = (await partition.reader.next())!;
+  const file = storage.files.get(segmentPath(PARTITION, 1))!;
+  file.content = file.content.slice();
+  file.content[100] = file.content[100]! ^ 1;
+  await assertRejects(() => partition.reader.reread(position), SpoolError, "damaged");
+  await closePartition(partition);
+});

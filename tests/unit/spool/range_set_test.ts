@@ -1,0 +1,46 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { RangeSet } from "../../../src/spool/range_set.ts";
+
+Deno.test("RangeSet: touching ranges melt together, gaps stay", () => {
+  const set = new RangeSet();
+  set.add(10, 20);
+  set.add(30, 40);
+  assertEquals(set.toRanges(), [[10, 20], [30, 40]]);
+  set.add(20, 30);
+  assertEquals([set.toRanges(), set.prefix], [[[10, 40]], 0]);
+  set.add(0, 10);
+  assertEquals([set.toRanges(), set.prefix], [[[0, 40]], 40]);
+});
+
+Deno.test("RangeSet: for any order of settling it equals the list of what is settled, and survives its own form", () => {
+  const lengths = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 30 });
+  fc.assert(fc.property(lengths, fc.infiniteStream(fc.nat()), (sizes, random) => {
+    let end = 0;
+    const records = sizes.map((size) => [end, end += size] as const);
+    const order = records.map((range) => ({ range, rank: random.next().value as number }))
+      .sort((a, b) => a.rank - b.rank).map(({ range }) => range);
+    let set = new RangeSet();
+    const settled = new Set<number>();
+    for (const [from, to] of order) {
+      set.add(from, to);
+      settled.add(from);
+      set = RangeSet.from(set.toRanges());
+      assertEquals(set.toRanges(), merged(records.filter(([start]) => settled.has(start))));
+      for (const [start] of set.toRanges()) {
+        assertEquals(set.endOf(start), set.toRanges().find(([from]) => from === start)![1]);
+      }
+    }
+    assertEquals(set.prefix, end);
+  }));
+});
+
+function merged(ranges: readonly (readonly [number, number])[]): [number, number][] {
+  const result: [number, number][] = [];
+  for (const [from, to] of ranges) {
+    const last = result.at(-1);
+    if (last && last[1] === from) last[1] = to;
+    else result.push([from, to]);
+  }
+  return result;
+}
