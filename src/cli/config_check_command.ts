@@ -1,6 +1,7 @@
 import { ConfigError, type Problem } from "../config/config_error.ts";
 import type { ConfigSources } from "../config/config_sources.ts";
 import { loadConfig, type LoadedConfig } from "../config/load_config.ts";
+import { readStaticProjects } from "../projects/static_projects.ts";
 import { checkRunnable } from "./check_runnable.ts";
 import { type Command, EXIT } from "./command.ts";
 
@@ -11,7 +12,10 @@ export type ConfigCheck = (
 ) => readonly Problem[] | Promise<readonly Problem[]>;
 
 /** Everything that is checked once `config.yml` itself is valid. */
-const CHECKS: readonly ConfigCheck[] = [checkRunnable];
+const CHECKS: readonly ConfigCheck[] = [
+  checkRunnable,
+  ({ configDir }, sources) => readStaticProjects(`${configDir}/projects`, sources).problems,
+];
 
 /** `landfall config check` */
 export const configCheckCommand: Command = {

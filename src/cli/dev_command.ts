@@ -7,7 +7,7 @@
  */
 import type { Setting } from "../config/environment.ts";
 import { loadConfig } from "../config/load_config.ts";
-import { type Command, type Flag, type Invocation, UsageError } from "./command.ts";
+import { type Command, type Flag, type Invocation, type System, UsageError } from "./command.ts";
 import { formatArrival } from "./dev_envelope.ts";
 import { DevUpstream } from "./dev_upstream.ts";
 
@@ -38,11 +38,7 @@ export const devCommand: Command = {
       upstream: portOf(invocation, "upstream-port"),
       admin: portOf(invocation, "admin-port"),
     };
-    const upstream = DevUpstream.start({
-      port: ports.upstream,
-      clock: system.clock,
-      onEnvelope: (envelope) => system.out(`${formatArrival(envelope)}\n`),
-    });
+    const upstream = startUpstream(ports.upstream, system);
     const folder = Deno.makeTempDirSync({ prefix: "landfall-dev-" });
     // A reload on save ends the program by this event alone.
     const remove = (): void => removeFolder(folder);
@@ -75,6 +71,15 @@ function portOf({ flags }: Invocation, name: PortFlag): number {
     throw new UsageError(`--${name} takes a port, not "${text}"`);
   }
   return port;
+}
+
+function startUpstream(port: number, { clock, out }: System): DevUpstream {
+  try {
+    return DevUpstream.start({ port, clock, onEnvelope: (envelope) => out(`${formatArrival(envelope)}\n`) });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    throw new Error(`port ${port} is taken; choose another one with --upstream-port`);
+  }
 }
 
 /** Everything a development node must not take from the environment or from a file. */

@@ -4,8 +4,13 @@ import type { DataCategory } from "../protocol/data_category.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import { itemQuantities } from "../protocol/item_type.ts";
 
-/** An envelope as it arrived, without its payloads. */
-export interface ArrivedEnvelope {
+/** An envelope and how it was answered. */
+export interface ArrivedEnvelope extends DescribedEnvelope {
+  readonly status: number;
+}
+
+/** An envelope without its payloads. */
+export interface DescribedEnvelope {
   readonly receivedAtMs: number;
   readonly projectId: string;
   /** 32 hex digits, or null when the envelope has none. */
@@ -34,7 +39,7 @@ const utf8 = new TextDecoder();
 /** Reads an arrived body; never throws, because whatever arrives shall be shown. */
 export function describeEnvelope(
   { projectId, endpoint, body, encoding, receivedAtMs }: ArrivedBody,
-): ArrivedEnvelope {
+): DescribedEnvelope {
   try {
     const bytes = decode(body, encoding);
     const content = endpoint === "store" ? readEvent(bytes) : readEnvelope(bytes);
@@ -45,14 +50,14 @@ export function describeEnvelope(
   }
 }
 
-/** One line for a terminal: time, project, items with sizes, event id, message. */
+/** One line for a terminal: time, project, items with sizes, event id, message; the answer when it was no success. */
 export function formatArrival(envelope: ArrivedEnvelope): string {
+  const { projectId, eventId, message, status } = envelope;
   const time = new Date(envelope.receivedAtMs).toISOString().slice(11, 23);
   const items = envelope.items.map(({ type, bytes }) => `${type} ${readableSize(bytes)}`).join(" + ");
-  return `${time}  project ${envelope.projectId}  ${items || "no items"}  ${
-    envelope.eventId ?? "-"
-  }  ${envelope.message}`
-    .trimEnd();
+  const fields = [time, `project ${projectId}`, items || "no items", eventId ?? "-", message];
+  if (status !== 200) fields.push(`[answered ${status}]`);
+  return fields.filter((field) => field !== "").join("  ");
 }
 
 function readableSize(bytes: number): string {
@@ -60,7 +65,7 @@ function readableSize(bytes: number): string {
   return bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 }
 
-type Content = Pick<ArrivedEnvelope, "eventId" | "items" | "categories" | "message">;
+type Content = Pick<DescribedEnvelope, "eventId" | "items" | "categories" | "message">;
 
 function readEnvelope(bytes: Uint8Array): Content {
   const envelope = parseEnvelope(bytes);

@@ -11,7 +11,7 @@
 import type { Clock } from "../core/clock.ts";
 import { DATA_CATEGORIES, type DataCategory } from "../protocol/data_category.ts";
 import { formatRateLimits, type RateLimit } from "../protocol/rate_limit.ts";
-import { type ArrivedEnvelope, describeEnvelope } from "./dev_envelope.ts";
+import { type ArrivedEnvelope, type DescribedEnvelope, describeEnvelope } from "./dev_envelope.ts";
 
 /** How the upstream answers from now on. */
 export type DevBehaviour =
@@ -27,7 +27,7 @@ export interface DevUpstreamOptions {
   /** Port on 127.0.0.1; 0 for any free one. */
   readonly port: number;
   readonly clock: Clock;
-  /** Called for each envelope that was taken. */
+  /** Called for each envelope, whatever the answer. */
   readonly onEnvelope: (envelope: ArrivedEnvelope) => void;
 }
 
@@ -86,43 +86,36 @@ export class DevUpstream {
     if (!pathname.startsWith("/api/")) return new Response(null, { status: 404 });
 
     const behaviour = this.#behaviour;
-    if (behaviour.mode === "slow") {
-      await this.options.clock.sleep(behaviour.delayMs, this.#closing.signal);
-    }
-    if (behaviour.mode === "down") return new Response(null, { status: 503 });
-    const match = ENVELOPE_PATH.exec(pathname);
-    if (!match || request.method !== "POST") return Response.json({});
-    return this.#take(match[1]!, match[2] as "envelope" | "store", body, request.headers, behaviour);
-  }
-
-  #take(
-    projectId: string,
-    endpoint: "envelope" | "store",
-    body: Uint8Array,
-    headers: Headers,
-    behaviour: DevBehaviour,
-  ): Response {
-    const encoding = headers.get("content-encoding") ?? "";
+    if (behaviour.mode === "slow") await this.options.clock.sleep(behaviour.delayMs, this.#closing.signal);
+    const match = request.method === "POST" ? ENVELOPE_PATH.exec(pathname) : null;
+    if (!match) return behaviour.mode === "down" ? new Response(null, { status: 503 }) : Response.json({});
     const envelope = describeEnvelope({
-      projectId,
-      endpoint,
+      projectId: match[1]!,
+      endpoint: match[2] as "envelope" | "store",
       body,
-      encoding,
+      encoding: request.headers.get("content-encoding") ?? "",
       receivedAtMs: this.options.clock.now(),
     });
-    if (behaviour.mode === "limited" && hits(behaviour.categories, envelope.categories)) {
-      return this.#refuse(behaviour.categories);
-    }
-    this.#received.push(envelope);
-    if (this.#received.length > RECEIVED_MAX) this.#received.shift();
-    this.options.onEnvelope(envelope);
-    return Response.json(envelope.eventId ? { id: envelope.eventId } : {});
+    return this.#take(envelope, behaviour);
   }
 
-  #refuse(categories: readonly DataCategory[]): Response {
+  #take(envelope: DescribedEnvelope, behaviour: DevBehaviour): Response {
+    const answer = this.#answerTo(envelope, behaviour);
+    const arrived = { ...envelope, status: answer.status };
+    this.#received.push(arrived);
+    if (this.#received.length > RECEIVED_MAX) this.#received.shift();
+    this.options.onEnvelope(arrived);
+    return answer;
+  }
+
+  #answerTo({ eventId, categories }: DescribedEnvelope, behaviour: DevBehaviour): Response {
+    if (behaviour.mode === "down") return new Response(null, { status: 503 });
+    if (behaviour.mode !== "limited" || !hits(behaviour.categories, categories)) {
+      return Response.json(eventId ? { id: eventId } : {});
+    }
     const now = this.options.clock.now();
     const limit: RateLimit = {
-      categories,
+      categories: behaviour.categories,
       scope: "organization",
       reason: "dev_upstream",
       namespaces: [],

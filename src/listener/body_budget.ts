@@ -14,6 +14,11 @@ export class BodyBudget {
     return this.#held;
   }
 
+  /** Bytes that still fit. */
+  get left(): number {
+    return this.bytesMax - this.#held;
+  }
+
   /** Reserves `bytes`; false when they do not fit. */
   take(bytes: number): boolean {
     if (this.#held + bytes > this.bytesMax) return false;

@@ -64,11 +64,11 @@ export class BodyReader {
    */
   async read(request: IncomingRequest, limit: number): Promise<Body> {
     const encoding = parseContentEncoding(request.header("content-encoding"));
-    const received = await this.#receive(request, limit);
+    const received = plainBytes(await this.#receive(request, limit));
     this.#metrics.add(METRICS.requestBytes, received.length, encoding || "identity");
     if (encoding === "") return this.#body(received, encoding, received, received.length);
     try {
-      const decoded = await decodeBody(received, encoding, limit, this.#budget);
+      const decoded = plainBytes(await decodeBody(received, encoding, limit, this.#budget));
       return this.#body(received, encoding, decoded, received.length + decoded.length);
     } catch (error) {
       this.#budget.release(received.length);
@@ -136,6 +136,13 @@ export class BodyReader {
       throw error;
     }
   }
+}
+
+/** The same bytes, never a `Buffer`: its `slice` does not copy, which whoever keeps bytes would have to know. */
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Announced length of a body in bytes; -1 when there is none (the engines have checked its form). */

@@ -2,30 +2,51 @@
  * Content-Encoding of requests: ingestion reference, section 4.1.
  *
  * Why two ways: setting up a stream costs more than inflating a small body, so small ones are inflated in one call;
- * anything that could hold up the event loop goes through a stream that yields between chunks.
+ * what could hold up the event loop goes through a stream that yields between chunks. zstd is always decoded in one
+ * call, at about a millisecond per MiB, because the runtime's stream throws past its error handler when it meets
+ * corrupt data late in a body, which ends the process.
  *
- * Limits: the limit counts decoded bytes. A stream stops at the first chunk beyond it. One call on at most
- * {@link SYNC_BYTES_MAX} of deflate yields at most 1032 times as much, so memory is bounded even on runtimes that do
- * not enforce `maxOutputLength`.
+ * Limits: the limit counts decoded bytes. A stream stops at the first chunk beyond it. One call stops there too, and on
+ * older runtimes, which do not bound it, at most 1032 times {@link SYNC_BYTES_MAX} come out. Their decoders for br and
+ * zstd are unbounded or missing, so there these two are refused like unknown encodings.
  *
- * Oddities: several gzip members one after the other are one body, and what follows the last of them is an error; in
- * the other encodings the end of the stream is the end of the body and the rest is ignored. An empty body is empty in
- * every encoding.
+ * Oddities: several gzip members or zstd frames one after the other are one body, and what follows the last of them is
+ * an error. In br and deflate the end of the stream is the end of the body, and the rest is ignored. An empty body
+ * is empty in every encoding.
  */
 import * as zlib from "node:zlib";
 import { concatBytes } from "../core/bytes.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import type { BodyEncoding } from "../protocol/request_meta.ts";
-import { lengthExceeded, queueFailed } from "./refusals.ts";
 import type { BodyBudget } from "./body_budget.ts";
+import { lengthExceeded, queueFailed } from "./refusals.ts";
+import { zstdFrames } from "./zstd_frames.ts";
+
+/** An encoding that has to be undone. */
+export type CompressedEncoding = Exclude<BodyEncoding, "">;
+
+type DecodeSync = (body: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
 const SYNC_BYTES_MAX = 32 * 1024;
 const STEP_BYTES = 16 * 1024;
 
-/** The runtime's zstd decoder; older runtimes have none and answer 415 to that encoding. */
-const createZstd = (zlib as { createZstdDecompress?: () => zlib.BrotliDecompress }).createZstdDecompress;
+const zstdDecompressSync = (zlib as { zstdDecompressSync?: DecodeSync }).zstdDecompressSync;
 
-const ACCEPTED = createZstd ? "gzip,deflate,br,zstd" : "gzip,deflate,br";
+/** Whether the runtime enforces `maxOutputLength`. */
+const OUTPUT_IS_BOUNDED = (() => {
+  try {
+    zlib.inflateSync(zlib.deflateSync(new Uint8Array(64)), { maxOutputLength: 8 });
+    return false;
+  } catch (error) {
+    return isTooLarge(error);
+  }
+})();
+
+/** What this runtime decodes within bounds, as an `Accept-Encoding` header lists it. */
+export const ACCEPTED_ENCODINGS: string = OUTPUT_IS_BOUNDED && zstdDecompressSync
+  ? "gzip,deflate,br,zstd"
+  : "gzip,deflate";
+const accepted: ReadonlySet<string> = new Set(ACCEPTED_ENCODINGS.split(","));
 
 /**
  * Reads a `Content-Encoding` header.
@@ -33,20 +54,10 @@ const ACCEPTED = createZstd ? "gzip,deflate,br,zstd" : "gzip,deflate,br";
  * @throws {RequestError} 415 for anything but one encoding in lower case: section 4.1
  */
 export function parseContentEncoding(header: string | null): BodyEncoding {
-  switch (header) {
-    case null:
-    case "":
-    case "identity":
-      return "";
-    case "gzip":
-    case "deflate":
-    case "br":
-      return header;
-    case "zstd":
-      if (createZstd) return header;
-  }
-  if (header!.toLowerCase() === "utf-8") return "";
-  throw RequestError.empty(415, "invalid_compression", { "accept-encoding": ACCEPTED });
+  if (header === null || header === "" || header === "identity") return "";
+  if (accepted.has(header)) return header as CompressedEncoding;
+  if (header.toLowerCase() === "utf-8") return "";
+  throw RequestError.empty(415, "invalid_compression", { "accept-encoding": ACCEPTED_ENCODINGS });
 }
 
 /**
@@ -56,20 +67,16 @@ export function parseContentEncoding(header: string | null): BodyEncoding {
  */
 export function decodeBody(
   body: Uint8Array,
-  encoding: Exclude<BodyEncoding, "">,
+  encoding: CompressedEncoding,
   limit: number,
   budget: BodyBudget,
 ): Uint8Array | Promise<Uint8Array> {
   if (body.length === 0) return body;
-  if (body.length > SYNC_BYTES_MAX || encoding === "br" || encoding === "zstd") {
-    return decodeStream(body, encoding, limit, budget);
+  if (encoding === "zstd") {
+    return decodeSync(decodeZstdFrames, body, limit, budget);
   }
-  const decoded = encoding === "gzip"
-    ? sync(zlib.gunzipSync, body, limit)
-    : sync(zlib.inflateSync, body, limit);
-  if (decoded.length > limit) throw lengthExceeded();
-  if (!budget.take(decoded.length)) throw queueFailed();
-  return decoded;
+  if (encoding === "br" || body.length > SYNC_BYTES_MAX) return decodeStream(body, encoding, limit, budget);
+  return decodeSync(encoding === "gzip" ? zlib.gunzipSync : zlib.inflateSync, body, limit, budget);
 }
 
 /**
@@ -95,30 +102,44 @@ export function inflateTruncated(body: Uint8Array, max: number): Uint8Array {
   }
 }
 
-const OUTPUT_IS_BOUNDED = (() => {
-  try {
-    zlib.inflateSync(zlib.deflateSync(new Uint8Array(64)), { maxOutputLength: 8 });
-    return false;
-  } catch (error) {
-    return isTooLarge(error);
-  }
-})();
-
 function isTooLarge(error: unknown): boolean {
   return (error as { code?: unknown }).code === "ERR_BUFFER_TOO_LARGE";
 }
 
-function sync(decode: typeof zlib.gunzipSync, body: Uint8Array, limit: number): Uint8Array {
-  try {
-    return decode(body, { maxOutputLength: limit });
-  } catch (error) {
-    throw isTooLarge(error) ? lengthExceeded() : corrupt();
+function decodeSync(decode: DecodeSync, body: Uint8Array, limit: number, budget: BodyBudget): Uint8Array {
+  const decoded = decodeWithin(decode, body, Math.max(1, Math.min(limit, budget.left)));
+  if (decoded === null || decoded.length > limit) {
+    throw budget.left < limit ? queueFailed() : lengthExceeded();
   }
+  if (!budget.take(decoded.length)) throw queueFailed();
+  return decoded;
+}
+
+/** The decoded bytes; null when there are more than `max`. */
+function decodeWithin(decode: DecodeSync, body: Uint8Array, max: number): Uint8Array | null {
+  try {
+    return decode(body, { maxOutputLength: max });
+  } catch (error) {
+    if (isTooLarge(error)) return null;
+    throw corrupt();
+  }
+}
+
+/** @throws {RangeError} or what the decoder throws, for a corrupt body */
+function decodeZstdFrames(body: Uint8Array, { maxOutputLength }: { maxOutputLength: number }): Uint8Array {
+  const frames = zstdFrames(body);
+  if (frames === null) throw new RangeError("not zstd");
+  let left = maxOutputLength;
+  return concatBytes(frames.map((frame) => {
+    const decoded = zstdDecompressSync!(frame, { maxOutputLength: Math.max(1, left) });
+    left -= decoded.length;
+    return decoded;
+  }));
 }
 
 function decodeStream(
   body: Uint8Array,
-  encoding: Exclude<BodyEncoding, "">,
+  encoding: "gzip" | "deflate" | "br",
   limit: number,
   budget: BodyBudget,
 ): Promise<Uint8Array> {
@@ -128,6 +149,7 @@ function decodeStream(
   let total = 0;
   let failed = false;
   const fail = (error: RequestError) => {
+    if (failed) return;
     failed = true;
     budget.release(total);
     decoder.destroy();
@@ -141,25 +163,17 @@ function decodeStream(
     chunks.push(chunk);
   });
   decoder.on("end", () => {
-    if (failed) return;
-    if (decoder.bytesWritten > body.length) return fail(corrupt());
-    resolve(concatBytes(chunks));
+    if (encoding === "br" && decoder.bytesWritten > body.length) return fail(corrupt());
+    if (!failed) resolve(concatBytes(chunks));
   });
-  decoder.on("error", () => {
-    if (!failed) fail(corrupt());
-  });
-  try {
-    decoder.end(encoding === "br" || encoding === "zstd" ? withByteAfter(body) : body);
-  } catch {
-    // Older runtimes throw instead.
-    if (!failed) fail(corrupt());
-  }
+  decoder.on("error", () => fail(corrupt()));
+  decoder.end(encoding === "br" ? withByteAfter(body) : body);
   return promise;
 }
 
 /**
- * The body and one byte more. The decoders of these encodings do not report a stream that is cut short; but they are
- * done with a complete one before that byte, and not with any other.
+ * The body and one byte more. The decoder for br does not report a stream that is cut short; but it is done with a
+ * complete one before that byte, and takes it for a part of any other.
  */
 function withByteAfter(body: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(body.length + 1);
@@ -168,18 +182,10 @@ function withByteAfter(body: Uint8Array): Uint8Array {
 }
 
 function createDecoder(
-  encoding: Exclude<BodyEncoding, "">,
+  encoding: "gzip" | "deflate" | "br",
 ): zlib.Gunzip | zlib.Inflate | zlib.BrotliDecompress {
-  switch (encoding) {
-    case "gzip":
-      return zlib.createGunzip();
-    case "deflate":
-      return zlib.createInflate();
-    case "br":
-      return zlib.createBrotliDecompress();
-    case "zstd":
-      return createZstd!();
-  }
+  if (encoding === "br") return zlib.createBrotliDecompress();
+  return encoding === "gzip" ? zlib.createGunzip() : zlib.createInflate();
 }
 
 function corrupt(): RequestError {

@@ -4,11 +4,11 @@
  * Limits: a head has `headersTimeoutMs`, a body `bodyTimeoutMs` between two reads, a connection `idleTimeoutMs`
  * between two requests; late heads and bodies are answered with 408. Heads of more than 16 KiB are answered with 431.
  *
- * On runtimes before 2.6 `node:http` enforces none of the connection timeouts (bodies are still timed here) and ignores
- * `reusePort`; see {@link NODE_ENGINE_SHARES_PORT}.
+ * Older runtimes enforce none of the connection timeouts (bodies are timed here all the same) and ignore `reusePort`:
+ * {@link NODE_ENGINE_IS_COMPLETE}.
  */
 import * as http from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server, type Socket } from "node:net";
 import { Buffer } from "node:buffer";
 import type { Clock } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
@@ -21,10 +21,11 @@ const log = logger("listener");
 const HEAD_BYTES_MAX = 16 * 1024;
 const SWEEP_INTERVAL_MS = 1000;
 
-/** Whether several isolates can listen on one port with this engine: not on runtimes with the older `node:http`. */
-export const NODE_ENGINE_SHARES_PORT: boolean =
-  typeof http.Server.prototype.closeIdleConnections === "function" &&
-  Number(Deno.version.deno.split(".")[1]) >= 6;
+/**
+ * Whether the runtime's `node:http` is the one that stands on `node:net`. Only that one enforces connection timeouts and
+ * lets several isolates share a port; with the other, a node can have one lane.
+ */
+export const NODE_ENGINE_IS_COMPLETE: boolean = http.Server.prototype instanceof Server;
 
 /** Starts listening; rejects with what binding fails with. */
 export function startNodeEngine(options: EngineOptions): Promise<Engine> {
@@ -84,7 +85,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 
 /** Answers what never became a request. */
 function refuse(app: App, error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+  if (!socket.writable) return void socket.destroy();
   const status = REFUSALS[error.code ?? ""] ?? "400 Bad Request";
   app.countUnparsed(status.slice(0, 3));
   const headers = app.plainHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join("");

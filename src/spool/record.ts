@@ -66,13 +66,6 @@ export function recordBytes(record: SpoolRecord): number {
   return bytes;
 }
 
-/** CRC-32 of meta and body where the pieces lie. */
-export function payloadCrc(record: SpoolRecord): number {
-  let crc = crc32(record.meta);
-  for (const piece of record.body) crc = crc32(piece, crc);
-  return crc;
-}
-
 /** Writes the header at `at`; `view` spans `into`. */
 export function encodeHeader(into: Uint8Array, view: DataView, at: number, header: RecordHeader): void {
   view.setUint32(at, MAGIC_WORD, true);

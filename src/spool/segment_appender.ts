@@ -8,8 +8,10 @@
  * any failure it is cut back to its last durable byte and never written again, because a failed sync may have dropped
  * pages that look written. The next commit opens a new segment.
  */
+import { crc32 } from "node:zlib";
 import type { Clock } from "../core/clock.ts";
-import { encodeHeader, HEADER_BYTES, payloadCrc, recordBytes, type SpoolRecord } from "./record.ts";
+import { crc32Of } from "./crc32.ts";
+import { encodeHeader, HEADER_BYTES, recordBytes, type SpoolRecord } from "./record.ts";
 import { segmentPath } from "./segment_name.ts";
 import { SpoolError } from "./spool_error.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
@@ -176,15 +178,27 @@ export class SegmentAppender {
       this.#gather = new Uint8Array(Math.max(GATHER_BYTES, 2 ** Math.ceil(Math.log2(room))));
       this.#gatherView = new DataView(this.#gather.buffer);
     }
+    const gather = this.#gather;
     const chunks: Uint8Array[] = [];
     let from = 0;
     let at = 0;
     let sequence = this.#sequence;
     for (const { record, bytes, flags } of batch) {
-      encodeHeader(this.#gather, this.#gatherView, at, {
-        metaBytes: record.meta.length,
-        bodyBytes: bytes - HEADER_BYTES - record.meta.length,
-        payloadCrc: payloadCrc(record),
+      const { meta, body } = record;
+      const start = at;
+      gather.set(meta, at += HEADER_BYTES);
+      at += meta.length;
+      const isLarge = bytes > GATHER_BYTES;
+      if (!isLarge) {
+        for (const piece of body) {
+          gather.set(piece, at);
+          at += piece.length;
+        }
+      }
+      encodeHeader(gather, this.#gatherView, start, {
+        metaBytes: meta.length,
+        bodyBytes: bytes - HEADER_BYTES - meta.length,
+        payloadCrc: isLarge ? crc32Of([meta, ...body]) : crc32(gather.subarray(start + HEADER_BYTES, at)),
         flags,
         receivedAtMs: record.receivedAtMs,
         sequence: sequence++,
@@ -192,19 +206,12 @@ export class SegmentAppender {
         categoryLow: record.categoryBits[0],
         categoryHigh: record.categoryBits[1],
       });
-      this.#gather.set(record.meta, at + HEADER_BYTES);
-      at += HEADER_BYTES + record.meta.length;
-      if (bytes > GATHER_BYTES) {
-        chunks.push(this.#gather.subarray(from, at), ...record.body);
+      if (isLarge) {
+        chunks.push(gather.subarray(from, at), ...body);
         from = at;
-      } else {
-        for (const piece of record.body) {
-          this.#gather.set(piece, at);
-          at += piece.length;
-        }
       }
     }
-    if (at > from) chunks.push(this.#gather.subarray(from, at));
+    if (at > from) chunks.push(gather.subarray(from, at));
     return chunks;
   }
 

@@ -97,9 +97,11 @@ export class BodyEncoder {
 
   constructor(readonly choice: EncodingChoice, readonly decodedBytesMax: number) {}
 
-  /** The upstream does not take this encoding. */
-  refuse(encoding: BodyEncoding): void {
+  /** The upstream does not take this encoding; false when that was known. */
+  refuse(encoding: BodyEncoding): boolean {
+    const isNews = !this.#refused.has(encoding);
     this.#refused.add(encoding);
+    return isNews;
   }
 
   /** The body as it is to be sent. */
@@ -113,7 +115,9 @@ export class BodyEncoder {
     if (body.encoding === "") return body.bytes;
     if (body.encoding === "zstd" && !HAS_ZSTD) return null;
     try {
-      return await decompress(body.bytes, DECODERS[body.encoding], this.decodedBytesMax);
+      const decoded = await decompress(body.bytes, DECODERS[body.encoding], this.decodedBytesMax);
+      // Truncated zstd comes out empty instead of failing; an envelope never is.
+      return decoded.length > 0 ? decoded : null;
     } catch {
       return null;
     }
@@ -155,10 +159,15 @@ function code(
   coder: Omit<Coder, "stream">,
   options: object,
 ): Uint8Array | Promise<Uint8Array> {
-  if (bytes.length <= NOW_BYTES_MAX) return coder.now(bytes, options);
+  if (bytes.length <= NOW_BYTES_MAX) return plain(coder.now(bytes, options));
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  coder.later(bytes, options, (error, out) => error ? reject(error) : resolve(out));
+  coder.later(bytes, options, (error, out) => error ? reject(error) : resolve(plain(out)));
   return promise;
+}
+
+/** The bytes without the different habits of a `Buffer`, whose `slice` shares memory. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Whether this runtime stops at `maxOutputLength`; where it does not, streams count for themselves. */
@@ -182,7 +191,7 @@ function decompress(bytes: Uint8Array, coder: Coder, max: number): Uint8Array | 
     if (total > max) stream.destroy(new Error("The body is too large"));
     else chunks.push(chunk);
   });
-  stream.on("end", () => resolve(concatBytes(chunks)));
+  stream.on("end", () => resolve(plain(concatBytes(chunks))));
   stream.on("error", reject);
   stream.end(bytes);
   return promise;

@@ -160,10 +160,12 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
       this.#o.metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
       this.#count(body, result);
       if (result.kind !== "rejected" || result.status !== 415 || body.encoding === "") return result;
-      encoder.refuse(body.encoding);
-      log.warn("the upstream does not take {encoding}, using another encoding", { encoding: body.encoding });
+      const { encoding } = body;
+      if (encoder.refuse(encoding)) {
+        log.warn("the upstream does not take {encoding}, using another", { encoding });
+      }
       const other = await encoder.encode(body);
-      if (other.encoding === body.encoding) return result;
+      if (other.encoding === encoding) return result;
       body = other;
     }
   }

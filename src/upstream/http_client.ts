@@ -118,7 +118,7 @@ export class HttpClient {
   /** Closes all connections; requests under way fail with `aborted`. */
   close(): void {
     this.#closed = true;
-    for (const abort of this.#dials) abort.abort();
+    for (const abort of this.#dials) abort.abort(aborted());
     for (const connection of [...this.#open]) connection.close();
     for (const wake of this.#waiters.splice(0)) wake();
   }
@@ -180,25 +180,22 @@ export class HttpClient {
     const { clock, metrics, target, connectTimeoutMs } = this.#o;
     const abort = new AbortController();
     const gaveUp = Promise.withResolvers<never>();
-    const giveUp = (error: UpstreamError): void => {
-      gaveUp.reject(error);
-      abort.abort(error);
-    };
+    abort.signal.addEventListener("abort", () => gaveUp.reject(abort.signal.reason));
     const timer = clock.after(Math.min(connectTimeoutMs, deadlineMs - clock.monotonic()), () => {
-      giveUp(new UpstreamError("timeout", `Timed out connecting to ${target.hostname}:${target.port}`));
+      abort.abort(new UpstreamError("timeout", `Timed out connecting to ${target.hostname}:${target.port}`));
     });
-    const onAbort = (): void => giveUp(aborted());
+    const onAbort = (): void => abort.abort(aborted());
     signal?.addEventListener("abort", onAbort);
-    abort.signal.addEventListener("abort", () => gaveUp.reject(aborted()));
     this.#dials.add(abort);
     try {
       const dialling = this.#dial(target, abort.signal);
       // A stream that opens after all has no owner any more.
       dialling.then((wire) => abort.signal.aborted && close(wire), () => {});
-      return this.#adopt(await Promise.race([dialling, gaveUp.promise]));
+      const wire = await Promise.race([dialling, gaveUp.promise]);
+      abort.signal.throwIfAborted();
+      return this.#adopt(wire);
     } catch (error) {
       metrics.add(METRICS.upstreamConnects, 1, "error");
-      this.#dials.delete(abort);
       this.#waiters.shift()?.();
       throw error;
     } finally {

@@ -119,7 +119,7 @@ type Start = (upstream: string, port: number) => { args: string[]; env: Record<s
 
 /** Starts a node with nothing but these arguments, sends one envelope through it and ends it. */
 async function startsWith(start: Start): Promise<void> {
-  await using upstream = await ScriptedUpstream.start();
+  await using upstream = ScriptedUpstream.start();
   const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
   const [port] = freePorts(1);
   const { args, env } = start(upstream.url, port!);

@@ -9,32 +9,44 @@ import { pause, until } from "../support/until.ts";
 const SEED = 20260123;
 const KILLS = 10;
 const EVERY_MS = 5;
-/** Records of which the upstream has the answer but the disk has not: a checkpoint interval's, and those in flight. */
+/** Kills between these two meet a backlog, because the upstream is down. */
+const OUTAGE = { from: 3, to: 6 };
+/** The upstream has their answer but the disk has not: those of a checkpoint interval, and those in flight. */
 const DUPLICATES_PER_KILL_MAX = 120;
 
 Deno.test("kill -9 ten times under load: every acknowledged event arrives, few arrive twice", async () => {
   const random = randomFrom(SEED);
-  await using upstream = await ScriptedUpstream.start();
-  upstream.behave({ status: 200, delayMs: 20 });
-  await using node = await NodeProcess.start({ upstream: upstream.url });
+  await using upstream = ScriptedUpstream.start();
+  upstream.behave({ delayMs: 20 });
+  const http = { retry_delay: "100ms", max_retry_interval: "500ms", outage_grace_period: "500ms" };
+  await using node = await NodeProcess.start({ upstream: upstream.url, config: { http } });
   const load = new EventLoad(node.url, EVERY_MS);
   try {
     for (let kill = 0; kill < KILLS; kill++) {
-      await pause(200 + random() * 800);
+      if (kill === OUTAGE.from) upstream.down();
+      if (kill === OUTAGE.to) upstream.up();
+      await pause(200 + random() * 1_300);
       await node.kill();
+      // Now and then the next kill comes while the node is still starting.
+      if (random() < 0.2) {
+        node.launch();
+        await pause(random() * 400);
+        await node.kill();
+      }
       await node.startAgain();
     }
   } finally {
     await load.stop();
   }
 
-  const lost = () => [...load.acknowledged].filter((eventId) => !upstream.accepted(eventId));
+  const lost = (): string[] => [...load.acknowledged].filter((eventId) => !upstream.accepted(eventId));
   await until("every acknowledged event arrives", () => lost().length === 0).catch(() => {});
-  assertEquals(lost(), []);
+  assertEquals(lost(), [], "no acknowledged event is lost");
 
-  const { requests } = upstream;
-  const duplicates = requests.length - new Set(requests.map(({ eventId }) => eventId)).size;
-  report(`${load.acknowledged.size} acknowledged, ${load.failed} not, ${KILLS} kills, ${duplicates} arrived again`);
+  const duplicates = upstream.requests.length - upstream.byEventId().size;
+  report(
+    `${load.acknowledged.size} acknowledged, ${load.failed} not, ${KILLS} kills, ${duplicates} arrived again`,
+  );
   assert(load.acknowledged.size > KILLS * 20, "there was load between the kills");
   assert(duplicates <= KILLS * DUPLICATES_PER_KILL_MAX, `${duplicates} duplicates`);
 });

@@ -10,7 +10,7 @@ const EXPOSURES = ["internet", "load_balancer"] as const;
 
 for (const exposure of EXPOSURES) {
   Deno.test(`SIGTERM with exposure ${exposure}: a body in flight is finished and answered, then the node ends with 0`, async () => {
-    await using upstream = await ScriptedUpstream.start();
+    await using upstream = ScriptedUpstream.start();
     await using node = await NodeProcess.start({
       upstream: upstream.url,
       config: { listener: { exposure } },
@@ -28,7 +28,7 @@ for (const exposure of EXPOSURES) {
 }
 
 Deno.test("drain_delay: the node is not ready at once but goes on accepting until the delay is over", async () => {
-  await using upstream = await ScriptedUpstream.start();
+  await using upstream = ScriptedUpstream.start();
   const config = { listener: { drain_delay: "2s" } };
   await using node = await NodeProcess.start({ upstream: upstream.url, config });
 
@@ -41,22 +41,22 @@ Deno.test("drain_delay: the node is not ready at once but goes on accepting unti
 });
 
 Deno.test("what the upstream did not take before the end goes out at the next start", async () => {
-  await using upstream = await ScriptedUpstream.start();
+  await using upstream = ScriptedUpstream.start();
   const config = { http: { retry_delay: 1, outage_grace_period: 1, max_retry_interval: 1 } };
   await using node = await NodeProcess.start({ upstream: upstream.url, config });
-  upstream.behave({ status: 503 });
+  upstream.down();
   const sent = await Promise.all(Array.from({ length: 20 }, () => postEvent(node.url)));
   assertEquals(sent.map(({ status }) => status), sent.map(() => 200));
 
   assertEquals(await node.terminate(), 0);
-  upstream.behave({ status: 200 });
+  upstream.up();
   await node.startAgain();
 
   await until("all events arrive", () => sent.every(({ eventId }) => upstream.accepted(eventId)));
 });
 
 Deno.test("a body that never ends holds the node up no longer than limits.shutdown_timeout", async () => {
-  await using upstream = await ScriptedUpstream.start();
+  await using upstream = ScriptedUpstream.start();
   await using node = await NodeProcess.start({
     upstream: upstream.url,
     config: { limits: { shutdown_timeout: 2 } },
@@ -70,7 +70,7 @@ Deno.test("a body that never ends holds the node up no longer than limits.shutdo
 });
 
 Deno.test("a second SIGTERM ends the node now", async () => {
-  await using upstream = await ScriptedUpstream.start();
+  await using upstream = ScriptedUpstream.start();
   await using node = await NodeProcess.start({
     upstream: upstream.url,
     config: { limits: { shutdown_timeout: 300 } },

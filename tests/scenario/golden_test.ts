@@ -6,7 +6,6 @@ import { NodeProcess } from "../support/node_process.ts";
 import { RawHttp, type RawResponse } from "../support/raw_http.ts";
 import { report } from "../support/report.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
-import { splitEnvelope } from "../support/split_envelope.ts";
 import { sha256 } from "../support/test_cache.ts";
 import { until } from "../support/until.ts";
 
@@ -21,9 +20,15 @@ const REFUSED: ReadonlyMap<string, { status: number; reason: string }> = new Map
     : [["reencoded.zstd", { status: 415, reason: "this runtime has no zstd" }] as const]),
 ]);
 
-Deno.test("every captured envelope and store request is answered as by a Relay and arrives upstream unchanged", async (t) => {
-  await using upstream = await ScriptedUpstream.start();
-  await using node = await NodeProcess.start({ upstream: upstream.url });
+for (const exposure of ["internet", "load_balancer"]) {
+  Deno.test(`every captured envelope and store request is answered as by a Relay with exposure ${exposure} and arrives unchanged`, async (t) => {
+    await replayAll(t, exposure);
+  });
+}
+
+async function replayAll(t: Deno.TestContext, exposure: string): Promise<void> {
+  await using upstream = ScriptedUpstream.start();
+  await using node = await NodeProcess.start({ upstream: upstream.url, config: { listener: { exposure } } });
   const expected: string[] = [];
 
   for (const entry of goldenEntries()) {
@@ -40,9 +45,7 @@ Deno.test("every captured envelope and store request is answered as by a Relay a
 
   await t.step("all of them arrive upstream with the payloads that were captured", async () => {
     await until("all captures arrive", () => upstream.requests.length >= expected.length);
-    const arrived = upstream.requests.map(({ body }) =>
-      splitEnvelope(body).items.map(({ payload }) => sha256(payload)).join()
-    );
+    const arrived = upstream.requests.map(({ items }) => items.map(({ payload }) => sha256(payload)).join());
     assertEquals(arrived.toSorted(), expected.toSorted());
   });
 
@@ -52,7 +55,7 @@ Deno.test("every captured envelope and store request is answered as by a Relay a
   report(
     `${expected.length} captures accepted, ${REFUSED.size} refused, ${left.length} of later endpoints not sent`,
   );
-});
+}
 
 /** Ingestion reference, sections 1.2, 5.2 and 5.4. */
 function assertAccepted(answer: RawResponse, entry: GoldenEntry): void {

@@ -30,7 +30,7 @@ Deno.test({
 
 async function sendWithAll(t: Deno.TestContext, executablePath?: string): Promise<void> {
   const { clients, run } = await installSdkClients();
-  await using upstream = await ScriptedUpstream.start();
+  await using upstream = ScriptedUpstream.start();
   await using node = await NodeProcess.start({
     upstream: upstream.url,
     ...(executablePath ? { executable: executablePath } : {}),

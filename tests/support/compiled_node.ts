@@ -50,7 +50,7 @@ async function findCompiler(): Promise<Compiler | string> {
   if (named.bin && named.deno) return { deno: named.deno, env: { DENORT_BIN: named.bin } };
   const tool = Deno.env.get("LANDFALL_DENORT_TOOL") ?? join(PROJECT_ROOT, "../shared/tools/denort");
   if (await exists(tool)) {
-    const lines = await output(tool, []);
+    const lines = await output(tool, []).catch(() => "");
     const value = (name: string) => new RegExp(`^${name}=(.+)$`, "m").exec(lines)?.[1];
     const [bin, deno] = [value("DENORT_BIN"), value("DENO_FOR_COMPILE")];
     if (bin && deno) return { deno, env: { DENORT_BIN: bin } };

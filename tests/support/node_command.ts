@@ -3,8 +3,11 @@ import { PROJECT_ROOT, sourceArguments } from "./project_tasks.ts";
 
 /** How a command of the program is started. */
 export interface CommandOptions {
+  /** Executable to start; absent: from source, with the deno that runs the tests. */
   readonly executable?: string;
+  /** Variables beside those of the test's own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Leaves the test's own environment out. */
   readonly clearEnv?: boolean;
   readonly cwd?: string;
 }
@@ -21,6 +24,11 @@ export async function runCommand(
 /** Starts a command of the program; standard output goes nowhere, standard error is piped. */
 export function spawnCommand(args: readonly string[], options: CommandOptions = {}): Deno.ChildProcess {
   return command(args, options, "null").spawn();
+}
+
+/** Starts a command of the program; both outputs are piped. */
+export function spawnPiped(args: readonly string[], options: CommandOptions = {}): Deno.ChildProcess {
+  return command(args, options, "piped").spawn();
 }
 
 function command(args: readonly string[], options: CommandOptions, stdout: "piped" | "null"): Deno.Command {

@@ -2,18 +2,16 @@
  * A whole node as a child process, in a folder of its own: from source with the permissions users get, or the executable.
  */
 import { join } from "node:path";
-import { spawnCommand } from "./node_command.ts";
+import { type CommandOptions, spawnCommand } from "./node_command.ts";
 import { pause } from "./until.ts";
 
 /** Sections of config.yml; merged over what every test needs, section by section. */
 export type TestConfig = Readonly<Record<string, unknown>>;
 
 /** Options of {@link NodeProcess.start}. */
-export interface NodeProcessOptions {
+export interface NodeProcessOptions extends Pick<CommandOptions, "executable" | "env"> {
   /** Base URL of the upstream. */
   readonly upstream: string;
-  /** Executable to start; absent: from source, with the deno that runs the tests. */
-  readonly executable?: string;
   readonly config?: TestConfig;
   /** More files of the configuration folder, by path. */
   readonly files?: Readonly<Record<string, string>>;
@@ -34,14 +32,14 @@ export class NodeProcess {
     readonly folder: string,
     readonly port: number,
     readonly adminPort: number,
-    private readonly executable: string | undefined,
+    private readonly how: CommandOptions,
   ) {}
 
   /** Writes the configuration, starts the node and waits until it is ready. */
   static async start(options: NodeProcessOptions): Promise<NodeProcess> {
     const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
     const [port, adminPort] = freePorts(2);
-    const node = new NodeProcess(folder, port!, adminPort!, options.executable);
+    const node = new NodeProcess(folder, port!, adminPort!, options);
     const config = merge(baseConfig(options.upstream, port!, adminPort!), options.config ?? {});
     try {
       await Deno.writeTextFile(join(folder, "config.yml"), JSON.stringify(config, null, 2));
@@ -69,13 +67,17 @@ export class NodeProcess {
 
   /** Starts the node in its folder, after it ended, and waits until it is ready. */
   async startAgain(): Promise<void> {
+    this.launch();
+    await this.#untilReady();
+  }
+
+  /** Starts the node in its folder, after it ended. */
+  launch(): void {
     if (this.#child) throw new Error("The node is running");
-    const { executable } = this;
-    const child = spawnCommand(["run", "-c", this.folder], executable ? { executable } : {});
+    const child = spawnCommand(["run", "-c", this.folder], this.how);
     this.#child = child;
     this.#status = child.status;
     this.#reading = this.#readStderr(child.stderr);
-    await this.#untilReady();
   }
 
   /** Ends the node as a power failure would. */

@@ -69,6 +69,7 @@ export class ScriptedUpstream {
   readonly violations: string[] = [];
   readonly port: number;
   #listener: Deno.Listener | null;
+  #accepting: Promise<void>;
   #connections = 0;
   readonly #open = new Set<Deno.Conn>();
   readonly #serving = new Set<Promise<void>>();
@@ -81,7 +82,7 @@ export class ScriptedUpstream {
   private constructor(readonly isTls: boolean, port: number) {
     this.#listener = listen(isTls, port);
     this.port = (this.#listener.addr as Deno.NetAddr).port;
-    this.#track(this.#accept(this.#listener));
+    this.#accepting = this.#accept(this.#listener);
   }
 
   /** Listens on a free port of the loopback interface, or on `port`. */
@@ -138,17 +139,18 @@ export class ScriptedUpstream {
     }
   }
 
-  /** Refuses connections and drops those that are open, until {@link up}. */
-  down(): void {
+  /** Refuses connections and drops those that are open, until {@link ScriptedUpstream.up}. */
+  async down(): Promise<void> {
     this.#listener?.close();
     this.#listener = null;
     this.dropConnections();
+    await this.#accepting;
   }
 
   /** Listens again, on the same port. */
   up(): void {
     this.#listener = listen(this.isTls, this.port);
-    this.#track(this.#accept(this.#listener));
+    this.#accepting = this.#accept(this.#listener);
   }
 
   /** Closes all connections, as a restarted upstream does. */
@@ -159,7 +161,7 @@ export class ScriptedUpstream {
   /** Ends everything; rejects when there were violations. */
   async close(): Promise<void> {
     this.#closing.abort();
-    this.down();
+    await this.down();
     while (this.#serving.size > 0) await Promise.all(this.#serving);
     if (this.violations.length > 0) throw new Error(`Unexpected calls:\n${this.violations.join("\n")}`);
   }

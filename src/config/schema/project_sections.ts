@@ -15,7 +15,10 @@ export const cacheSection = section({
   batch_interval: field(duration({ unit: "ms" }), { ...none, default: 100 }),
   downstream_relays_batch_interval: field(duration({ unit: "ms" }), { ...none, default: 100 }),
   batch_size: field(count(1), { ...none, default: 500 }),
-  file_interval: field(duration({ unit: "s" }), { ...none, default: 10 }),
+  file_interval: field(duration({ unit: "s", minMs: 1 }), {
+    default: 10,
+    about: "How often the files in `projects` are read again",
+  }),
   global_config_fetch_interval: field(duration({ unit: "s" }), { ...none, default: 10 }),
   eviction_interval: ignored(),
   event_buffer_size: ignored(),

@@ -88,9 +88,14 @@ Deno.test("DevUpstream told to be down answers 503 to everything until it is tol
   await using dev = start();
   await dev.post("/dev/behave", '{"mode":"down"}');
   assertEquals((await dev.post("/api/1/envelope/", ENVELOPE)).status, 503);
+  const live = await fetch(`${dev.url}/api/0/relays/live/`);
+  assertEquals([live.status, await live.text()], [503, ""]);
   await dev.post("/dev/behave", '{"mode":"normal"}');
   assertEquals((await dev.post("/api/1/envelope/", ENVELOPE)).status, 200);
-  assertEquals(dev.arrived.length, 1);
+  assertEquals(dev.arrived.map((envelope) => formatArrival(envelope).includes("[answered 503]")), [
+    true,
+    false,
+  ]);
 });
 
 Deno.test("DevUpstream told to be limited refuses the categories named, with the header that says so", async () => {

@@ -60,7 +60,9 @@ async function verify(storage: SimStorage, { acknowledged, settled, attempted }:
   const partition = await openPartition(storage, { segmentBytesMax: 400 });
   await partition.writer.append(numbered(999));
   const numbers = (await readAll(partition.reader)).map(numberOf);
-  for (const number of acknowledged) assert(settled.has(number) || numbers.includes(number), `${number} lost`);
+  for (const number of acknowledged) {
+    assert(settled.has(number) || numbers.includes(number), `${number} lost`);
+  }
   for (const number of numbers) assert(number === 999 || attempted.has(number));
   assertEquals(numbers, numbers.toSorted((a, b) => a - b));
   assertEquals(new Set(numbers).size, numbers.length);
