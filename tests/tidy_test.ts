@@ -97,6 +97,28 @@ const ALLOWED_REAL_TIME: ReadonlySet<string> = new Set([
   "src/admin/status_page.ts", // the page's own script, which runs in a browser
 ]);
 
+Deno.test("tidy: whatever a file exports is documented", () => {
+  const bare: string[] = [];
+  for (const { path, text } of sources) {
+    const lines = text.split("\n");
+    for (const [index, line] of lines.entries()) {
+      const name = /^export (?:abstract |async )*(?:class|function\*?|const|interface|type|let) (\w+)/.exec(
+        line,
+      )?.[1];
+      const above = lines[index - 1] ?? "";
+      if (name && !above.endsWith("*/") && !isOverload(lines, index, name)) {
+        bare.push(`${path}:${index + 1} ${name}`);
+      }
+    }
+  }
+  assertEquals(bare, []);
+});
+
+/** Further signatures of a function share the documentation of the first. */
+function isOverload(lines: readonly string[], index: number, name: string): boolean {
+  return lines.slice(0, index).some((line) => line.startsWith(`export function ${name}(`));
+}
+
 Deno.test("tidy: nothing is left to do", () => {
   const wrong = sources.filter(({ text }) => /\b(TODO|FIXME|XXX|HACK)\b/.test(text)).map(({ path }) => path);
   assertEquals(wrong, []);

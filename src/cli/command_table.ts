@@ -28,6 +28,7 @@ const versionCommand: Command = {
   },
 };
 
+/** Every command, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
   runCommand,
   devCommand,

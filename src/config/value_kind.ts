@@ -33,12 +33,14 @@ export function choice<const T extends string>(...choices: readonly T[]): ValueK
   };
 }
 
+/** `true` or `false`. */
 export const flag: ValueKind<boolean> = {
   form: "`true`, `false`",
   rule: "must be true or false",
   read: (raw) => raw === true || raw === "true" ? true : raw === false || raw === "false" ? false : undefined,
 };
 
+/** Text that is not empty. */
 export const text: ValueKind<string> = {
   form: "text",
   rule: "must be text that is not empty",
@@ -62,12 +64,14 @@ export function count(min = 0, max = Number.MAX_SAFE_INTEGER): ValueKind<number>
   };
 }
 
+/** TCP port; 0 stands for any free one. */
 export const port: ValueKind<number> = {
   ...count(0, 65535),
   form: "port",
   rule: "must be a port from 0 to 65535",
 };
 
+/** A number from 0 to 1. */
 export const ratio: ValueKind<number> = {
   form: "0 to 1",
   rule: "must be a number from 0 to 1",
@@ -114,12 +118,14 @@ export function duration(o: { unit: "s" | "ms"; minMs?: number }): ValueKind<num
   };
 }
 
+/** An IP address. */
 export const address: ValueKind<string> = {
   form: "IP address",
   rule: "must be an IP address",
   read: (raw) => typeof raw === "string" && parseIp(raw) ? raw : undefined,
 };
 
+/** A list of networks in CIDR notation. */
 export const networks: ValueKind<readonly string[]> = {
   form: "list of networks",
   rule: "must be a list of networks such as 10.0.0.0/8 or ::1",
@@ -142,6 +148,7 @@ export const upstreamUrl: ValueKind<string> = {
   },
 };
 
+/** A UUID with dashes. */
 export const uuid: ValueKind<string> = {
   form: "UUID",
   rule: "must be a UUID",

@@ -96,7 +96,6 @@ async function start(options: IngestOptions, { clock, storage }: HalfDeps): Prom
       ingress,
       bodies,
       clock,
-      metrics,
       trustedProxies: o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null,
       maxEnvelopeBytes: o.envelopeBytesMax,
       maxEventBytes: o.eventBytesMax,

@@ -67,6 +67,7 @@ const ANSWER_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 const UPSTREAM_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const AGE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200];
 
+/** The metrics by the name the program uses. */
 export const METRICS = {
   requests: counter("requests", "Requests answered by the ingestion listener.", {
     route: ROUTES,

@@ -79,7 +79,7 @@ Deno.test("config show: the values in force, in both formats, without secrets", 
   assertEquals(shown.sentry, { dsn: "[redacted]" });
   assertEquals(shown.processing, "[redacted]");
   assertEquals(shown.credentials, { ...KEYS, secret_key: "[redacted]" });
-  assertEquals(shown.cache, undefined);
+  assertEquals(shown.auth, undefined);
   for (const text of [yaml.out, json.out]) {
     assert(!text.includes(KEYS.secret_key) && !text.includes("pw") && !text.includes("hush"));
   }

@@ -1,57 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { METRIC_LAYOUT, METRICS } from "../../../src/telemetry/catalogue.ts";
-import { Metrics } from "../../../src/telemetry/registry.ts";
-import {
-  type ClientRequest,
-  HttpClient,
-  type HttpClientOptions,
-  UpstreamError,
-} from "../../../src/upstream/http_client.ts";
-import { FakeNetwork, type FakeWire } from "../../support/fake_wire.ts";
-import { ManualClock } from "../../support/manual_clock.ts";
-
-const REQUEST: ClientRequest = {
-  method: "POST",
-  path: "/api/1/envelope/",
-  headers: [["X-A", "b"]],
-  body: new TextEncoder().encode("hello"),
-};
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-function setUp(options: Partial<HttpClientOptions> = {}) {
-  const network = new FakeNetwork();
-  const clock = new ManualClock();
-  const metrics = new Metrics(METRIC_LAYOUT);
-  const client = new HttpClient({
-    target: { scheme: "http", hostname: "upstream.test", port: 80, hostHeader: null },
-    clock,
-    metrics,
-    connectTimeoutMs: 3000,
-    totalTimeoutMs: 5000,
-    idleTimeoutMs: 10_000,
-    connectionsMax: 2,
-    headBytesMax: 1024,
-    bodyBytesMax: 1024,
-    dial: network.dial,
-    ...options,
-  });
-  /** Sends a request and answers it. */
-  const succeed = async (answer = OK): Promise<FakeWire> => {
-    const sent = client.send(REQUEST);
-    await clock.advance(0);
-    network.last.send(answer);
-    await sent;
-    return network.last;
-  };
-  return { network, clock, metrics, client, succeed };
-}
-
-async function failure(sent: Promise<unknown>): Promise<UpstreamError> {
-  return await assertRejects(() => sent, UpstreamError);
-}
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { METRICS } from "../../../src/telemetry/catalogue.ts";
+import { clientFixture, failure, OK, REQUEST } from "../../support/client_fixture.ts";
+import type { FakeWire } from "../../support/fake_wire.ts";
 
 Deno.test("HttpClient sends head and body in one write and reads the answer", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const sent = client.send(REQUEST);
   await clock.advance(0);
   assertEquals(
@@ -70,7 +23,7 @@ Deno.test("HttpClient sends head and body in one write and reads the answer", as
 });
 
 Deno.test("HttpClient sends no Content-Length without a body", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const sent = client.send({ method: "GET", path: "/live/", headers: [], body: null });
   await clock.advance(0);
   assertEquals(network.last.written, "GET /live/ HTTP/1.1\r\nHost: upstream.test\r\n\r\n");
@@ -80,7 +33,7 @@ Deno.test("HttpClient sends no Content-Length without a body", async () => {
 });
 
 Deno.test("HttpClient replaces what cannot stand in a header value", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const headers = [["User-Agent", "a\r\nX-Evil: 1\0b\u{1f600}é"]] as const;
   const sent = client.send({ ...REQUEST, headers });
   await clock.advance(0);
@@ -100,7 +53,7 @@ const HOSTS = [
 
 for (const [scheme, hostname, port, hostHeader, expected] of HOSTS) {
   Deno.test(`HttpClient sends Host ${expected} to ${scheme}://${hostname}:${port} (${hostHeader})`, async () => {
-    const { client, clock, network } = setUp({ target: { scheme, hostname, port, hostHeader } });
+    const { client, clock, network } = clientFixture({ target: { scheme, hostname, port, hostHeader } });
     const sent = client.send(REQUEST);
     await clock.advance(0);
     assertStringIncludes(network.last.written, `\r\nHost: ${expected}\r\n`);
@@ -110,7 +63,7 @@ for (const [scheme, hostname, port, hostHeader, expected] of HOSTS) {
 }
 
 Deno.test("HttpClient writes a large body after the head, in pieces, and completely", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const body = new Uint8Array(600_000).fill(97);
   const sent = client.send({ ...REQUEST, body });
   await clock.advance(0);
@@ -122,7 +75,7 @@ Deno.test("HttpClient writes a large body after the head, in pieces, and complet
 });
 
 Deno.test("HttpClient uses the connection again that was used last", async () => {
-  const { client, clock, network, metrics } = setUp();
+  const { client, clock, network, metrics } = clientFixture();
   const both = [client.send(REQUEST), client.send(REQUEST)];
   await clock.advance(0);
   const [first, second] = network.wires as [FakeWire, FakeWire];
@@ -144,7 +97,7 @@ Deno.test("HttpClient uses the connection again that was used last", async () =>
 });
 
 Deno.test("HttpClient opens no more than connectionsMax connections and serves waiting requests in order", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const ended: number[] = [];
   const all = [0, 1, 2, 3].map((i) => client.send(REQUEST).then(() => ended.push(i)));
   await clock.advance(0);
@@ -171,7 +124,7 @@ const NOT_REUSED = [
 
 for (const [name, answer] of NOT_REUSED) {
   Deno.test(`HttpClient closes a connection after ${name}`, async () => {
-    const { client, succeed } = setUp();
+    const { client, succeed } = clientFixture();
     const wire = await succeed(answer);
     assert(wire.isClosed);
     assertEquals(client.connections, { open: 0, idle: 0 });
@@ -180,7 +133,7 @@ for (const [name, answer] of NOT_REUSED) {
 }
 
 Deno.test("HttpClient ends an answer without framing at the end of the stream", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const sent = client.send(REQUEST);
   await clock.advance(0);
   network.last.send("HTTP/1.1 200 OK\r\n\r\nall");
@@ -190,7 +143,7 @@ Deno.test("HttpClient ends an answer without framing at the end of the stream", 
 });
 
 Deno.test("HttpClient closes an idle connection after the idle time, or earlier if the upstream announced so", async () => {
-  const { clock, succeed } = setUp();
+  const { clock, succeed } = clientFixture();
   const plain = await succeed();
   await clock.advance(9900);
   assert(!plain.isClosed);
@@ -208,7 +161,7 @@ Deno.test("HttpClient closes an idle connection after the idle time, or earlier 
 
 for (const what of [null, "HTTP/1.1 408 Request Timeout\r\n\r\n", new Error("reset")]) {
   Deno.test(`HttpClient closes an idle connection at once when it sees ${what}`, async () => {
-    const { client, clock, succeed } = setUp();
+    const { client, clock, succeed } = clientFixture();
     const wire = await succeed();
     wire.send(what);
     await clock.advance(0);
@@ -225,7 +178,7 @@ const STALE = [
 
 for (const [name, leave] of STALE) {
   Deno.test(`HttpClient sends again on a fresh connection when a reused one ${name}`, async () => {
-    const { client, clock, network, succeed } = setUp();
+    const { client, clock, network, succeed } = clientFixture();
     const stale = await succeed();
     const sent = client.send(REQUEST);
     await clock.advance(0);
@@ -240,7 +193,7 @@ for (const [name, leave] of STALE) {
 }
 
 Deno.test("HttpClient sends again when a reused connection cannot be written to any more", async () => {
-  const { client, clock, network, succeed } = setUp();
+  const { client, clock, network, succeed } = clientFixture();
   const stale = await succeed();
   stale.writeError = new Error("Broken pipe");
   const sent = client.send(REQUEST);
@@ -254,7 +207,7 @@ Deno.test("HttpClient sends again when a reused connection cannot be written to 
 });
 
 Deno.test("HttpClient does not send again when the fresh connection breaks, too", async () => {
-  const { client, clock, network, succeed } = setUp();
+  const { client, clock, network, succeed } = clientFixture();
   const stale = await succeed();
   const sent = client.send(REQUEST);
   await clock.advance(0);
@@ -267,7 +220,7 @@ Deno.test("HttpClient does not send again when the fresh connection breaks, too"
 });
 
 Deno.test("HttpClient does not send again once a byte of the answer has arrived", async () => {
-  const { client, clock, network, succeed } = setUp();
+  const { client, clock, network, succeed } = clientFixture();
   const wire = await succeed();
   const sent = client.send(REQUEST);
   await clock.advance(0);
@@ -279,7 +232,7 @@ Deno.test("HttpClient does not send again once a byte of the answer has arrived"
 });
 
 Deno.test("HttpClient makes room for the fresh connection by closing an idle one", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const both = [client.send(REQUEST), client.send(REQUEST)];
   await clock.advance(0);
   for (const wire of network.wires) wire.send(OK);
@@ -299,7 +252,7 @@ Deno.test("HttpClient makes room for the fresh connection by closing an idle one
 });
 
 Deno.test("HttpClient reads an answer that was sent before the body could be written", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const sent = client.send(REQUEST);
   network.last.writeError = new Error("Broken pipe");
   await clock.advance(0);
@@ -310,7 +263,7 @@ Deno.test("HttpClient reads an answer that was sent before the body could be wri
 });
 
 Deno.test("HttpClient reads an answer while the body is still being written, and closes", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const sent = client.send(REQUEST);
   network.last.stalls = true;
   await clock.advance(0);
@@ -321,162 +274,10 @@ Deno.test("HttpClient reads an answer while the body is still being written, and
 });
 
 Deno.test("HttpClient waits a second for an answer when the request cannot be written", async () => {
-  const { client, clock, network } = setUp();
+  const { client, clock, network } = clientFixture();
   const failed = failure(client.send(REQUEST));
   network.last.writeError = new Error("Broken pipe");
   await clock.advance(1100);
   assertEquals((await failed).kind, "write");
   client.close();
-});
-
-Deno.test("HttpClient gives up connecting after the connect timeout", async () => {
-  const { client, clock, network, metrics } = setUp();
-  network.stalls = true;
-  const failed = failure(client.send(REQUEST));
-  await clock.advance(2999);
-  assertEquals(metrics.read(METRICS.upstreamConnects, "error"), 0);
-  await clock.advance(1);
-  assertStringIncludes((await failed).message, "connecting to upstream.test:80");
-  assertEquals(metrics.read(METRICS.upstreamConnects, "error"), 1);
-  assertEquals(clock.pending, 0);
-});
-
-Deno.test("HttpClient closes a stream that opens after it was given up", async () => {
-  const opened = Promise.withResolvers<FakeWire>();
-  const { client, clock, network } = setUp({ dial: () => opened.promise });
-  const failed = failure(client.send(REQUEST));
-  await clock.advance(3000);
-  assertEquals((await failed).kind, "timeout");
-  const late = await network.dial(
-    { scheme: "http", hostname: "", port: 1, hostHeader: null },
-    new AbortController().signal,
-  );
-  opened.resolve(late as FakeWire);
-  await clock.advance(0);
-  assert(network.last.isClosed);
-  client.close();
-});
-
-const TIMEOUTS = [
-  ["write", { writeTimeoutMs: 1000 }, "", true, 1000, "upstream to take the request"],
-  ["first byte", { firstByteTimeoutMs: 2000 }, "", false, 2000, "answer"],
-  ["total", {}, "", false, 5000, "answer"],
-  [
-    "total, inside the head",
-    { firstByteTimeoutMs: 2000 },
-    "HTTP/1.1 200 OK\r\n",
-    false,
-    5000,
-    "rest of the answer",
-  ],
-  [
-    "total, inside the body",
-    {},
-    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no",
-    false,
-    5000,
-    "rest of the answer",
-  ],
-] as const;
-
-for (const [name, options, answer, stalls, ms, message] of TIMEOUTS) {
-  Deno.test(`HttpClient enforces its timeout: ${name}`, async () => {
-    const { client, clock, network } = setUp(options);
-    const sent = client.send(REQUEST);
-    network.last.stalls = stalls;
-    let isEnded = false;
-    const failed = failure(sent).finally(() => isEnded = true);
-    await clock.advance(0);
-    if (answer) network.last.send(answer);
-    await clock.advance(ms - 1);
-    assert(!isEnded);
-    await clock.advance(101);
-    const error = await failed;
-    assertEquals(error.kind, "timeout");
-    assertStringIncludes(error.message, message);
-    assert(network.last.isClosed);
-    assertEquals(client.connections.open, 0);
-  });
-}
-
-Deno.test("HttpClient gives a large body more time", async () => {
-  const { client, clock, network } = setUp();
-  const sent = client.send({ ...REQUEST, body: new Uint8Array(640_000) });
-  await clock.advance(14_500);
-  network.last.send(OK);
-  assertEquals((await sent).status, 200);
-  client.close();
-});
-
-Deno.test("HttpClient gives up a request that gets no connection in time", async () => {
-  const { client, clock } = setUp({ connectionsMax: 1, totalTimeoutMs: 5000 });
-  const first = failure(client.send(REQUEST));
-  await clock.advance(1000);
-  const second = failure(client.send(REQUEST));
-  await clock.advance(4000);
-  assertEquals((await first).kind, "timeout");
-  client.close();
-  assertEquals((await second).kind, "aborted");
-});
-
-const BROKEN = [
-  ["protocol", "garbage\r\n\r\n"],
-  ["protocol", `HTTP/1.1 200 OK\r\nA: ${"x".repeat(2000)}\r\n\r\n`],
-  ["too_large", "HTTP/1.1 429 No\r\nX-Sentry-Rate-Limits: 60::key\r\nContent-Length: 99999\r\n\r\n"],
-  ["reset", null],
-] as const;
-
-for (const [kind, answer] of BROKEN) {
-  Deno.test(`HttpClient fails with ${kind} and closes when the answer is ${JSON.stringify(answer)?.slice(0, 30)}`, async () => {
-    const { client, clock, network } = setUp();
-    const sent = client.send(REQUEST);
-    await clock.advance(0);
-    network.last.send(answer);
-    const error = await failure(sent);
-    assertEquals(error.kind, kind);
-    assertEquals(
-      error.response?.header("x-sentry-rate-limits"),
-      kind === "too_large" ? "60::key" : undefined,
-    );
-    assert(network.last.isClosed);
-    client.close();
-  });
-}
-
-Deno.test("HttpClient passes the error of a connection that cannot be opened on", async () => {
-  const { client, network } = setUp();
-  network.error = new UpstreamError("connect", "refused");
-  assertEquals((await failure(client.send(REQUEST))).message, "refused");
-  network.error = null;
-  const sent = failure(client.send(REQUEST));
-  client.close();
-  assertEquals((await sent).kind, "aborted");
-});
-
-Deno.test("HttpClient gives a request up when its signal aborts: connecting, waiting, answering or before", async () => {
-  for (const phase of ["connecting", "waiting", "answering", "before"]) {
-    const { client, clock, network } = setUp({ connectionsMax: 1 });
-    const abort = new AbortController();
-    network.stalls = phase === "connecting";
-    const other = phase === "waiting" ? failure(client.send(REQUEST)) : null;
-    if (phase === "before") abort.abort();
-    const failed = failure(client.send(REQUEST, abort.signal));
-    await clock.advance(0);
-    abort.abort();
-    assertEquals((await failed).kind, "aborted", phase);
-    client.close();
-    await other;
-    assertEquals(clock.pending, 0);
-  }
-});
-
-Deno.test("HttpClient.close gives up what is under way and refuses what comes later", async () => {
-  const { client, clock, network } = setUp();
-  const failed = [client.send(REQUEST), client.send(REQUEST), client.send(REQUEST)].map(failure);
-  await clock.advance(0);
-  client.close();
-  for (const error of await Promise.all(failed)) assertEquals(error.kind, "aborted");
-  assert(network.wires.every((wire) => wire.isClosed));
-  assertEquals((await failure(client.send(REQUEST))).kind, "aborted");
-  assertEquals(clock.pending, 0);
 });
