@@ -222,7 +222,7 @@ export class Node {
     this.#state.ready = ready;
     this.#state.draining = this.#phase === "draining";
     this.#own.set(METRICS.ready, ready ? 1 : 0);
-    this.#own.set(METRICS.buildInfo, 1);
+    this.#own.set(METRICS.buildInfo, 1, VERSION);
     this.#own.set(METRICS.spoolBytes, this.#budget.bytesUsed);
     this.#own.set(METRICS.spoolBytesMax, this.#budget.bytesMax);
     this.#own.set(

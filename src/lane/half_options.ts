@@ -1,6 +1,7 @@
 /** From the configuration of a node to the options of its halves. */
 import type { Config } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
+import { connectionsWithinOpenFiles } from "../listener/open_files.ts";
 import type { CommonOptions, ForwardOptions, IngestOptions } from "./messages.ts";
 
 /** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
@@ -22,7 +23,10 @@ export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, p
       envelopeBytesMax: limits.maxEnvelopeSize,
       eventBytesMax: limits.maxEventSize,
       bodyMemoryBytesMax: listener.bodyMemory,
-      headerTimeoutMs: listener.headerTimeout,
+      connectionsMax: limits.maxConnections === null
+        ? connectionsWithinOpenFiles(lanes)
+        : Math.ceil(limits.maxConnections / lanes),
+      headersTimeoutMs: listener.headerTimeout,
       bodyTimeoutMs: listener.bodyTimeout,
       idleTimeoutMs: listener.idleTimeout,
       reusePort: lanes > 1,

@@ -110,7 +110,6 @@ async function start(options: IngestOptions, { clock, storage }: HalfDeps): Prom
     bodies,
     metrics,
     clock,
-    headersTimeoutMs: o.headerTimeoutMs,
   });
   return { admission, writer, listener };
 }

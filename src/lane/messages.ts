@@ -43,7 +43,8 @@ export interface IngestOptions extends CommonOptions {
     readonly envelopeBytesMax: number;
     readonly eventBytesMax: number;
     readonly bodyMemoryBytesMax: number;
-    readonly headerTimeoutMs: number;
+    readonly connectionsMax: number;
+    readonly headersTimeoutMs: number;
     readonly bodyTimeoutMs: number;
     readonly idleTimeoutMs: number;
     /** Whether several lanes share the port. */

@@ -59,6 +59,7 @@ export function serveInternal(
     hostname: internalHost,
     port: internalPort,
     reusePort: false,
+    connectionsMax: Infinity,
     headersTimeoutMs: listener.headerTimeout,
     bodyTimeoutMs: listener.bodyTimeout,
     idleTimeoutMs: listener.idleTimeout,

@@ -11,6 +11,8 @@ export interface EngineOptions {
   readonly port: number;
   /** Several listeners, each in an isolate of its own, share the port; the kernel spreads connections. */
   readonly reusePort: boolean;
+  /** Connections held at once; further ones are reset. `internet` only. */
+  readonly connectionsMax: number;
   /** For the whole head of a request, ms. */
   readonly headersTimeoutMs: number;
   /** Between two reads of a body, ms. */

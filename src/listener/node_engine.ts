@@ -2,7 +2,8 @@
  * Engine for nodes that face the internet: `node:http`, which bounds how long clients may take.
  *
  * Limits: a head has `headersTimeoutMs`, a body `bodyTimeoutMs` between two reads, a connection `idleTimeoutMs`
- * between two requests; late heads and bodies are answered with 408. Heads of more than 16 KiB are answered with 431.
+ * between two requests; late heads and bodies are answered with 408. Connections beyond `connectionsMax` are reset; that
+ * bound must be below the limit of file descriptors, see `open_files.ts`. Heads of more than 16 KiB are answered with 431.
  *
  * Older runtimes enforce none of the connection timeouts (bodies are timed here all the same) and ignore `reusePort`:
  * {@link NODE_ENGINE_IS_COMPLETE}.
@@ -42,6 +43,7 @@ export function startNodeEngine(options: EngineOptions): Promise<Engine> {
     response.on("error", () => {});
     void (isHost(request.headers.host) ? app.handle(incoming) : app.handleMalformed(incoming));
   });
+  server.maxConnections = options.connectionsMax;
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => refuse(app, error, socket));
   const { promise, resolve, reject } = Promise.withResolvers<Engine>();
   server.once("error", reject);
@@ -164,6 +166,8 @@ class NodeRequest extends IncomingRequest {
     const { response } = this;
     response.statusCode = status;
     for (const [name, value] of headers) response.setHeader(name, value);
+    // Older runtimes compress answers of any size, which some clients cannot read: section 4.1.
+    if (!NODE_ENGINE_IS_COMPLETE) response.setHeader("content-encoding", "identity");
     response.end(body ?? undefined);
     return SENT;
   }

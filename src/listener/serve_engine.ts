@@ -34,6 +34,7 @@ class ServeEngine implements Engine {
   readonly #abort = new AbortController();
   readonly #backoff = new Backoff({ baseMs: 50, factor: 2, maxMs: 1000 });
   #server: Deno.HttpServer<Deno.NetAddr>;
+  #isClosed = false;
 
   constructor(options: EngineOptions) {
     this.#app = options.app;
@@ -46,6 +47,7 @@ class ServeEngine implements Engine {
   stopAccepting(): void {}
 
   async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
     if (graceMs > 0) {
       const waited = new AbortController();
       const shutdown = this.#server.shutdown().catch(() => {}).then(() => waited.abort());
@@ -76,8 +78,9 @@ class ServeEngine implements Engine {
 
   async #restart(error: unknown): Promise<void> {
     log.error("accepting connections failed, listening again: {error}", { error });
-    while (!this.#abort.signal.aborted) {
-      await this.#clock.sleep(this.#backoff.next(), this.#abort.signal);
+    for (;;) {
+      await this.#clock.sleep(this.#backoff.next());
+      if (this.#isClosed) return;
       try {
         this.#server = this.#listen(this.address.port);
         return this.#backoff.reset();

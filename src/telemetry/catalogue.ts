@@ -6,6 +6,7 @@
  */
 import { DATA_CATEGORIES } from "../protocol/data_category.ts";
 import { OUTCOMES, REASONS } from "../protocol/outcome.ts";
+import { VERSION } from "../core/version.ts";
 import { MetricLayout, type MetricSpec } from "./registry.ts";
 
 type Labels = Readonly<Record<string, readonly string[]>>;
@@ -131,7 +132,7 @@ export const METRICS = {
     half: ["ingest", "forward"],
   }),
   ready: gauge("ready", "1 while the node is ready for traffic."),
-  buildInfo: gauge("build_info", "Always 1."),
+  buildInfo: gauge("build_info", "Always 1; the label says which version runs.", { version: [VERSION] }),
 } as const satisfies Readonly<Record<string, MetricSpec>>;
 
 /** Layout of all metrics, the same in every isolate. */

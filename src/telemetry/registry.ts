@@ -149,12 +149,12 @@ export class MetricsReader {
     for (let index = 0; index < series; index++) {
       const values = Array.from({ length: width }, (_, i) => this.#sum(start + index * width + i));
       if (series > 1 && values.every((value) => value === 0)) continue;
-      const labels: Record<string, string> = {};
+      const labels: [string, string][] = [];
       for (let rest = index, i = sizes.length - 1; i >= 0; i--) {
-        labels[names[i]!] = lists[i]![rest % sizes[i]!]!;
+        labels.unshift([names[i]!, lists[i]![rest % sizes[i]!]!]);
         rest = Math.floor(rest / sizes[i]!);
       }
-      yield { labels, values };
+      yield { labels: Object.fromEntries(labels), values };
     }
   }
 

@@ -266,16 +266,11 @@ for (const exposure of EXPOSURES) {
   Deno.test(`${exposure}: with an internal port health is served there alone: section 1.4`, async () => {
     await using open = await startListener({ exposure, routes: "public" });
     await using internal = await startListener({ exposure, routes: "internal" });
-    const status = async (url: string) => {
-      const answer = await fetch(url);
-      await answer.body?.cancel();
-      return answer.status;
-    };
-    assertEquals([await status(open.url + LIVE), await status(`${open.url}/api/0/relays/live/`)], [404, 200]);
-    assertEquals([await status(internal.url + LIVE), await status(`${internal.url}/api/0/relays/live/`)], [
-      200,
-      404,
-    ]);
+    const status = async (port: number, path: string) =>
+      (await rawRequest(port, requestBytes("GET", path, {})))?.status;
+    const relayLive = "/api/0/relays/live/";
+    assertEquals([await status(open.port, LIVE), await status(open.port, relayLive)], [404, 200]);
+    assertEquals([await status(internal.port, LIVE), await status(internal.port, relayLive)], [200, 404]);
   });
 
   Deno.test(`${exposure}: random bytes as body never get a 5xx`, async () => {
@@ -365,6 +360,18 @@ Deno.test("internet: a request that cannot be parsed is answered with 400 also o
   await connection.send("nonsense\r\n\r\n");
   assertEquals((await connection.response())?.status, 400);
   assertEquals(await connection.closed(), true);
+});
+
+Deno.test("internet: connections beyond their bound are reset", { ignore: !hasTimeouts }, async () => {
+  await using fixture = await startListener({ exposure: "internet", connectionsMax: 1 });
+  const first = await RawHttp.connect(fixture.port);
+  await first.send(requestBytes("GET", LIVE, {}));
+  assertEquals((await first.response())?.status, 200);
+  using second = await RawHttp.connect(fixture.port);
+  assertEquals(await second.closed(), true);
+  first[Symbol.dispose]();
+  const live = requestBytes("GET", LIVE, {});
+  while ((await rawRequest(fixture.port, live))?.status !== 200);
 });
 
 Deno.test("internet: idle connections are closed", { ignore: !hasTimeouts }, async () => {

@@ -53,6 +53,7 @@ export interface FixtureOptions {
   readonly maxEnvelopeBytes?: number;
   readonly maxEventBytes?: number;
   readonly memoryBytesMax?: number;
+  readonly connectionsMax?: number;
   readonly headersTimeoutMs?: number;
   readonly bodyTimeoutMs?: number;
   readonly idleTimeoutMs?: number;
@@ -88,6 +89,7 @@ export async function startListener(options: FixtureOptions): Promise<ListenerFi
     hostname: "127.0.0.1",
     port: 0,
     reusePort: false,
+    connectionsMax: options.connectionsMax ?? 1000,
     headersTimeoutMs: options.headersTimeoutMs ?? 5000,
     bodyTimeoutMs: options.bodyTimeoutMs ?? 5000,
     idleTimeoutMs: options.idleTimeoutMs ?? 5000,

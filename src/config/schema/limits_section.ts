@@ -37,6 +37,12 @@ export const limitsSection = section({
     default: 10,
     about: "Longest time from the first signal to the exit; what is unsent stays on disk",
   }),
+  max_connections: field(nullable(count(1)), {
+    default: null,
+    about:
+      "Client connections held at once (exposure `internet`); further ones are reset. Keep it some 200 below the limit " +
+      "of open files; without it a limit of 1024 is assumed unless the system tells another",
+  }),
   tcp_listen_backlog: field(count(1), { default: 1024, about: "", effect: "none" }),
   max_concurrent_queries: field(count(1), { default: 5, about: "", effect: "none" }),
   max_upload_size: unusedSize("1GiB"),
@@ -50,5 +56,4 @@ export const limitsSection = section({
   query_timeout: field(duration({ unit: "s" }), { default: 30, about: "", effect: "none" }),
   keepalive_timeout: field(duration({ unit: "s" }), { default: 5, about: "", effect: "none" }),
   idle_timeout: field(nullable(duration({ unit: "s" })), { default: null, about: "", effect: "none" }),
-  max_connections: field(nullable(count(1)), { default: null, about: "", effect: "none" }),
 });
