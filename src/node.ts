@@ -15,7 +15,7 @@ import { type ConfigSources, processSources } from "./config/config_sources.ts";
 import { ConfigError } from "./config/config_error.ts";
 import { adminApp } from "./admin/admin_app.ts";
 import { type NodeFacts, type NodeStatus, nodeStatus } from "./admin/node_status.ts";
-import { forwardOptions, ingestOptions } from "./lane/half_options.ts";
+import { forwardOptions, ingestOptions, supportedLanes } from "./lane/half_options.ts";
 import { type HalfSpawner, spawnWorkerHalf } from "./lane/half_host.ts";
 import { Lane } from "./lane/lane.ts";
 import type { CommonOptions, LearnedLimits } from "./lane/messages.ts";
@@ -67,7 +67,11 @@ export class Node {
   #port = 0;
 
   private constructor(loaded: LoadedConfig, deps: NodeDeps) {
-    this.#loaded = loaded;
+    const lanes = supportedLanes(loaded.config);
+    if (lanes < loaded.config.lanes) {
+      log.warn("this runtime cannot share a port: one lane", { asked: loaded.config.lanes });
+    }
+    this.#loaded = { ...loaded, config: { ...loaded.config, lanes } };
     this.#deps = deps;
     this.#startedMs = deps.clock.monotonic();
     this.#projects = new ProjectDirectory(loaded, deps.sources);

@@ -43,3 +43,8 @@ export function bytesLength(chunks: readonly Uint8Array[]): number {
   for (const chunk of chunks) total += chunk.length;
   return total;
 }
+
+/** The same bytes without the different habits of a `Buffer`, whose `slice` shares memory. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

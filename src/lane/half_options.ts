@@ -1,11 +1,19 @@
 /** From the configuration of a node to the options of its halves. */
 import type { Config } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
+import { NODE_ENGINE_IS_COMPLETE } from "../listener/node_engine.ts";
 import { connectionsWithinOpenFiles } from "../listener/open_files.ts";
 import type { CommonOptions, ForwardOptions, IngestOptions } from "./messages.ts";
 
 /** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
 const SEGMENTS_PER_LANE_MIN = 8;
+
+/**
+ * Lanes this runtime can run: several need a shared port, which older runtimes do not give exposure `internet`.
+ */
+export function supportedLanes({ lanes, listener }: Config): number {
+  return listener.exposure === "internet" && !NODE_ENGINE_IS_COMPLETE ? 1 : lanes;
+}
 
 /** Options of an ingest half that listens on `port`. */
 export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, port: number): IngestOptions {

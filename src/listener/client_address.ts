@@ -14,6 +14,8 @@ export interface ClientAddress {
   readonly address: string;
   /** Value of `X-Forwarded-For` towards the upstream; ends with the peer. */
   readonly forwardedFor: string;
+  /** Whether the peer is one of our own proxies, whose word about the client counts. */
+  readonly isPeerTrusted: boolean;
 }
 
 /** In the order in which the first non-empty one wins. */
@@ -27,12 +29,19 @@ const HEADERS = [
 /** @param trusted addresses of proxies whose headers are believed; null for none */
 export function clientAddress(request: IncomingRequest, trusted: CidrSet | null): ClientAddress {
   const peer = plainAddress(request.peer);
-  if (trusted === null || !trusted.has(peer)) return { address: peer, forwardedFor: peer };
+  if (trusted === null || !trusted.has(peer)) {
+    return { address: peer, forwardedFor: peer, isPeerTrusted: false };
+  }
   for (const name of HEADERS) {
     const chain = request.header(name);
-    if (chain) return { address: nearestForeign(chain, peer, trusted), forwardedFor: `${chain}, ${peer}` };
+    if (!chain) continue;
+    return {
+      address: nearestForeign(chain, peer, trusted),
+      forwardedFor: `${chain}, ${peer}`,
+      isPeerTrusted: true,
+    };
   }
-  return { address: peer, forwardedFor: peer };
+  return { address: peer, forwardedFor: peer, isPeerTrusted: true };
 }
 
 /** Walks the chain from our side; what stands left of the first foreign address is that client's own word. */

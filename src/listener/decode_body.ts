@@ -3,8 +3,7 @@
  *
  * Why two ways: setting up a stream costs more than inflating a small body, so small ones are inflated in one call;
  * what could hold up the event loop goes through a stream that yields between chunks. zstd is always decoded in one
- * call, at about a millisecond per MiB, because the runtime's stream throws past its error handler when it meets
- * corrupt data late in a body, which ends the process.
+ * call, see `protocol/zstd.ts`.
  *
  * Limits: the limit counts decoded bytes. A stream stops at the first chunk beyond it. One call stops there too, and on
  * older runtimes, which do not bound it, at most 1032 times {@link SYNC_BYTES_MAX} come out. Their decoders for br and
@@ -18,9 +17,9 @@ import * as zlib from "node:zlib";
 import { concatBytes } from "../core/bytes.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import type { BodyEncoding } from "../protocol/request_meta.ts";
+import { decodeZstd, HAS_ZSTD } from "../protocol/zstd.ts";
 import type { BodyBudget } from "./body_budget.ts";
 import { lengthExceeded, queueFailed } from "./refusals.ts";
-import { zstdFrames } from "./zstd_frames.ts";
 
 /** An encoding that has to be undone. */
 export type CompressedEncoding = Exclude<BodyEncoding, "">;
@@ -29,8 +28,6 @@ type DecodeSync = (body: Uint8Array, options: { maxOutputLength: number }) => Ui
 
 const SYNC_BYTES_MAX = 32 * 1024;
 const STEP_BYTES = 16 * 1024;
-
-const zstdDecompressSync = (zlib as { zstdDecompressSync?: DecodeSync }).zstdDecompressSync;
 
 /** Whether the runtime enforces `maxOutputLength`. */
 const OUTPUT_IS_BOUNDED = (() => {
@@ -43,7 +40,7 @@ const OUTPUT_IS_BOUNDED = (() => {
 })();
 
 /** What this runtime decodes within bounds, as an `Accept-Encoding` header lists it. */
-export const ACCEPTED_ENCODINGS: string = OUTPUT_IS_BOUNDED && zstdDecompressSync
+export const ACCEPTED_ENCODINGS: string = OUTPUT_IS_BOUNDED && HAS_ZSTD
   ? "gzip,deflate,br,zstd"
   : "gzip,deflate";
 const accepted: ReadonlySet<string> = new Set(ACCEPTED_ENCODINGS.split(","));
@@ -73,7 +70,7 @@ export function decodeBody(
 ): Uint8Array | Promise<Uint8Array> {
   if (body.length === 0) return body;
   if (encoding === "zstd") {
-    return decodeSync(decodeZstdFrames, body, limit, budget);
+    return decodeSync((bytes, o) => decodeZstd(bytes, o.maxOutputLength), body, limit, budget);
   }
   if (encoding === "br" || body.length > SYNC_BYTES_MAX) return decodeStream(body, encoding, limit, budget);
   return decodeSync(encoding === "gzip" ? zlib.gunzipSync : zlib.inflateSync, body, limit, budget);
@@ -123,18 +120,6 @@ function decodeWithin(decode: DecodeSync, body: Uint8Array, max: number): Uint8A
     if (isTooLarge(error)) return null;
     throw corrupt();
   }
-}
-
-/** @throws {RangeError} or what the decoder throws, for a corrupt body */
-function decodeZstdFrames(body: Uint8Array, { maxOutputLength }: { maxOutputLength: number }): Uint8Array {
-  const frames = zstdFrames(body);
-  if (frames === null) throw new RangeError("not zstd");
-  let left = maxOutputLength;
-  return concatBytes(frames.map((frame) => {
-    const decoded = zstdDecompressSync!(frame, { maxOutputLength: Math.max(1, left) });
-    left -= decoded.length;
-    return decoded;
-  }));
 }
 
 function decodeStream(

@@ -100,6 +100,7 @@ class ServeRequest extends IncomingRequest {
   readonly #request: Request;
   readonly #info: ServeInfo;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  #isDone = false;
 
   constructor(request: Request, info: ServeInfo) {
     super(request.method, request.url);
@@ -131,7 +132,10 @@ class ServeRequest extends IncomingRequest {
     try {
       for (;;) {
         const { done, value } = await this.#reader.read();
-        if (done) return true;
+        if (done) {
+          this.#isDone = true;
+          return true;
+        }
         if (!take(value)) return false;
       }
     } catch (error) {
@@ -140,6 +144,8 @@ class ServeRequest extends IncomingRequest {
   }
 
   override respond(status: number, headers: HeaderList, body: string | null): Response {
+    // What is left of a body nobody reads on would be held until the client goes away.
+    if (this.#reader && !this.#isDone) void this.#reader.cancel().catch(() => {});
     return new Response(body, { status, headers: headers as [string, string][] });
   }
 }

@@ -114,15 +114,16 @@ function metaOf(
   origin: string | null,
   contentEncoding: RequestMeta["contentEncoding"],
 ): Submission["meta"] {
-  const { address, forwardedFor } = clientAddress(request, deps.trustedProxies);
+  const { address, forwardedFor, isPeerTrusted } = clientAddress(request, deps.trustedProxies);
+  const stated = (name: string): string | null => isPeerTrusted ? text(headers, name) : null;
   return {
     projectId,
     key: auth.key,
     version: (headers.version as number | undefined) ?? auth.version,
     client: text(headers, "client") ?? auth.client,
     origin: text(headers, "origin") ?? origin,
-    remoteAddr: text(headers, "remote_addr") ?? address,
-    forwardedFor: text(headers, "forwarded_for") ?? forwardedFor,
+    remoteAddr: stated("remote_addr") ?? address,
+    forwardedFor: stated("forwarded_for") ?? forwardedFor,
     userAgent: text(headers, "user_agent") ?? request.header("user-agent"),
     noCache: auth.noCache || headers["no_cache"] === true,
     contentEncoding,

@@ -14,8 +14,9 @@
  */
 import type { Transform } from "node:stream";
 import * as zlib from "node:zlib";
-import { concatBytes } from "../core/bytes.ts";
+import { concatBytes, plainBytes } from "../core/bytes.ts";
 import type { BodyEncoding } from "../protocol/request_meta.ts";
+import { decodeZstd, encodeZstd, HAS_ZSTD } from "../protocol/zstd.ts";
 
 /** Value of `http.encoding`. */
 export type EncodingChoice = "auto" | "identity" | "deflate" | "gzip" | "br" | "zstd";
@@ -26,7 +27,8 @@ export interface EncodedBody {
   readonly encoding: BodyEncoding;
 }
 
-type Coding = Exclude<BodyEncoding, "">;
+/** Encodings that zlib does; zstd is apart, see `protocol/zstd.ts`. */
+type ZlibCoding = Exclude<BodyEncoding, "" | "zstd">;
 type Code = (bytes: Uint8Array, options: object) => Uint8Array;
 type CodeLater = (
   bytes: Uint8Array,
@@ -41,38 +43,22 @@ interface Coder {
   readonly stream: () => Transform;
 }
 
-/** The parts of `node:zlib` that older runtimes lack. */
-interface Zstd {
-  readonly zstdCompressSync?: Code;
-  readonly zstdCompress: CodeLater;
-  readonly zstdDecompressSync: Code;
-  readonly zstdDecompress: CodeLater;
-  readonly createZstdCompress: () => Transform;
-  readonly createZstdDecompress: () => Transform;
-}
-
 const COMPRESS_BYTES_MIN = 4096;
 const NOW_BYTES_MAX = 128 * 1024;
 
-const zstd = zlib as unknown as Zstd;
-const HAS_ZSTD = zstd.zstdCompressSync !== undefined;
-
-/** Parameters by number, as the formats define them, since typings differ between runtimes: brotli quality, zstd level. */
-const PARAMS: Readonly<Record<Coding, object>> = {
+const PARAMS: Readonly<Record<ZlibCoding, object>> = {
   gzip: {},
   deflate: {},
   br: { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 } },
-  zstd: { params: { 100: 1 } },
 };
 
-const ENCODERS: Readonly<Record<Coding, Omit<Coder, "stream">>> = {
+const ENCODERS: Readonly<Record<ZlibCoding, Omit<Coder, "stream">>> = {
   gzip: { now: zlib.gzipSync as Code, later: zlib.gzip as CodeLater },
   deflate: { now: zlib.deflateSync as Code, later: zlib.deflate as CodeLater },
   br: { now: zlib.brotliCompressSync as Code, later: zlib.brotliCompress as CodeLater },
-  zstd: { now: zstd.zstdCompressSync!, later: zstd.zstdCompress },
 };
 
-const DECODERS: Readonly<Record<Coding, Coder>> = {
+const DECODERS: Readonly<Record<ZlibCoding, Coder>> = {
   gzip: { now: zlib.gunzipSync as Code, later: zlib.gunzip as CodeLater, stream: () => zlib.createGunzip() },
   deflate: {
     now: zlib.inflateSync as Code,
@@ -83,11 +69,6 @@ const DECODERS: Readonly<Record<Coding, Coder>> = {
     now: zlib.brotliDecompressSync as Code,
     later: zlib.brotliDecompress as CodeLater,
     stream: () => zlib.createBrotliDecompress(),
-  },
-  zstd: {
-    now: zstd.zstdDecompressSync,
-    later: zstd.zstdDecompress,
-    stream: () => zstd.createZstdDecompress(),
   },
 };
 
@@ -115,8 +96,9 @@ export class BodyEncoder {
     if (body.encoding === "") return body.bytes;
     if (body.encoding === "zstd" && !HAS_ZSTD) return null;
     try {
+      if (body.encoding === "zstd") return decodeZstd(body.bytes, this.decodedBytesMax);
       const decoded = await decompress(body.bytes, DECODERS[body.encoding], this.decodedBytesMax);
-      // Truncated zstd comes out empty instead of failing; an envelope never is.
+      // Damaged br may come out empty instead of failing; an envelope never is.
       return decoded.length > 0 ? decoded : null;
     } catch {
       return null;
@@ -150,6 +132,7 @@ export class BodyEncoder {
     const bytes = await this.decode(body);
     if (bytes === null) return body;
     if (encoding === "") return { bytes, encoding };
+    if (encoding === "zstd") return { bytes: encodeZstd(bytes), encoding };
     return { bytes: await code(bytes, ENCODERS[encoding], PARAMS[encoding]), encoding };
   }
 }
@@ -159,15 +142,10 @@ function code(
   coder: Omit<Coder, "stream">,
   options: object,
 ): Uint8Array | Promise<Uint8Array> {
-  if (bytes.length <= NOW_BYTES_MAX) return plain(coder.now(bytes, options));
+  if (bytes.length <= NOW_BYTES_MAX) return plainBytes(coder.now(bytes, options));
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  coder.later(bytes, options, (error, out) => error ? reject(error) : resolve(plain(out)));
+  coder.later(bytes, options, (error, out) => error ? reject(error) : resolve(plainBytes(out)));
   return promise;
-}
-
-/** The bytes without the different habits of a `Buffer`, whose `slice` shares memory. */
-function plain(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Whether this runtime stops at `maxOutputLength`; where it does not, streams count for themselves. */
@@ -191,7 +169,7 @@ function decompress(bytes: Uint8Array, coder: Coder, max: number): Uint8Array | 
     if (total > max) stream.destroy(new Error("The body is too large"));
     else chunks.push(chunk);
   });
-  stream.on("end", () => resolve(plain(concatBytes(chunks))));
+  stream.on("end", () => resolve(plainBytes(concatBytes(chunks))));
   stream.on("error", reject);
   stream.end(bytes);
   return promise;

@@ -55,8 +55,17 @@ for (const exposure of EXPOSURES) {
     assertEquals(envelope.items.map((item) => item.type.type), ["event"]);
   });
 
-  Deno.test(`${exposure}: the envelope's header wins over the request: section 6.1`, async () => {
+  Deno.test(`${exposure}: addresses in the envelope's header of anyone but a trusted proxy are not believed`, async () => {
     await using fixture = await startListener({ exposure });
+    const header = { remote_addr: "203.0.113.7", forwarded_for: "203.0.113.7" };
+    const body = `${JSON.stringify(header)}\n{"type":"session"}\n{}`;
+    await rawRequest(fixture.port, requestBytes("POST", `/api/42/envelope/?${AUTH}`, {}, body));
+    const { meta } = fixture.ingress.take();
+    assertEquals([meta.remoteAddr, meta.forwardedFor], ["127.0.0.1", "127.0.0.1"]);
+  });
+
+  Deno.test(`${exposure}: the envelope's header wins over the request of a trusted proxy: section 6.1`, async () => {
+    await using fixture = await startListener({ exposure, trustedProxies: CidrSet.parse(["127.0.0.1"]) });
     const header = {
       dsn: `http://${KEY}@example.com/7`,
       client: "a/1",

@@ -61,11 +61,16 @@ Deno.test("clientAddress believes forwarding headers of trusted proxies only, in
   for (const [name, peer, headers, address, forwardedFor] of ROWS) {
     const request = new FakeRequest(headers);
     request.peer = peer;
-    assertEquals(clientAddress(request, trusted), { address, forwardedFor }, name);
+    const isPeerTrusted = trusted.has(peer.replace("::ffff:", ""));
+    assertEquals(clientAddress(request, trusted), { address, forwardedFor, isPeerTrusted }, name);
   }
 });
 
 Deno.test("clientAddress is the peer without trusted proxies", () => {
   const request = new FakeRequest({ "x-forwarded-for": "1.2.3.4" });
-  assertEquals(clientAddress(request, null), { address: "192.0.2.1", forwardedFor: "192.0.2.1" });
+  assertEquals(clientAddress(request, null), {
+    address: "192.0.2.1",
+    forwardedFor: "192.0.2.1",
+    isPeerTrusted: false,
+  });
 });
