@@ -11,11 +11,11 @@ import { concatBytes } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { countOutcomes } from "../outcomes/count_outcomes.ts";
 import type { Admission } from "../projects/admission.ts";
-import { enforceLimits } from "../projects/enforce_limits.ts";
+import { enforceLimits, matchingLimits } from "../projects/enforce_limits.ts";
 import { parseEnvelope, rewriteEnvelope } from "../protocol/envelope.ts";
 import { totalQuantities } from "../protocol/item_type.ts";
 import type { Reason } from "../protocol/outcome.ts";
-import { limitApplies, type RateLimit } from "../protocol/rate_limit.ts";
+import type { RateLimit } from "../protocol/rate_limit.ts";
 import { decodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
 import type { DeadLetter } from "../spool/dead_letter.ts";
 import type { PartitionReader, RecordPosition, StoredRecord } from "../spool/partition_reader.ts";
@@ -61,6 +61,8 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
   readonly #o: SpoolSourceOptions;
   readonly #parked = new ParkedRecords();
   #pausedUntilMs = -Infinity;
+  /** Whether the last job was a parked one; the next is not then, so that they cannot keep fresh records out. */
+  #wasParked = false;
 
   constructor(options: SpoolSourceOptions) {
     this.#o = options;
@@ -70,9 +72,11 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
   next(): SpoolJob | null | Promise<SpoolJob | null> {
     const now = this.#o.clock.monotonic();
     if (now < this.#pausedUntilMs) return null;
-    if (this.#parked.nextDueMs <= now || this.#parked.size >= PARKED_MAX) return this.#find(null);
+    const isDue = this.#parked.nextDueMs <= now;
+    if (isDue && !this.#wasParked || this.#parked.size >= PARKED_MAX) return this.#find(null);
+    this.#wasParked = false;
     const record = this.#o.reader.next();
-    if (record === null) return null;
+    if (record === null) return isDue ? this.#find(null) : null;
     if (record instanceof Promise) return this.#find(record);
     const job = this.#police(record, record.position, NEW);
     return job === null || job instanceof Promise ? this.#find(job) : job;
@@ -89,7 +93,10 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
         if (job) return job;
         const parked = this.#parked.take(clock.monotonic());
         const again = parked && await this.#again(parked);
-        if (again) return again;
+        if (again) {
+          this.#wasParked = true;
+          return again;
+        }
         if (parked) found = null;
         else if (this.#parked.size >= PARKED_MAX || (found = await reader.next()) === null) return null;
       }
@@ -183,14 +190,17 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const meta = this.#metaOf(record, position);
     if (meta === null) return null;
     const nowMs = clock.now();
-    if (nowMs - record.receivedAtMs > recordAgeMsMax) return this.#drop(position, meta, "timestamp");
+    const isTooOld = nowMs - record.receivedAtMs > recordAgeMsMax && !record.requeued;
+    if (isTooOld) return this.#drop(position, meta, "timestamp");
     const verdict = admission.decide(meta, nowMs);
     if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
-    const job = { meta, record, position, ...history, receivedAtMs: record.receivedAtMs, body: record.body };
-    const matches = verdict.limits.some((limit) =>
-      meta.quantities.some(([category]) => limitApplies(limit, category, nowMs))
-    );
-    return matches ? this.#limited(job, verdict.limits, nowMs) : job;
+    const { receivedAtMs, body } = record;
+    // A request that named no project waits for nothing else: its key says where it belongs, once that is known.
+    const settled = meta.projectId === "" ? { ...meta, projectId: verdict.projectId } : meta;
+    const job = { meta: settled, record, position, ...history, receivedAtMs, body };
+    const applied = matchingLimits(meta.quantities, verdict.limits, nowMs);
+    if (applied.length === 0) return job;
+    return meta.passthrough ? this.#limitedWhole(job, applied) : this.#limited(job, verdict.limits, nowMs);
   }
 
   #metaOf(record: StoredRecord, position: RecordPosition): RequestMeta | null {
@@ -206,6 +216,12 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
 
   #drop(position: RecordPosition, { quantities }: RequestMeta, reason: Reason): null {
     countOutcomes(this.#o.metrics, "invalid", reason, quantities);
+    this.#o.reader.settle(position);
+    return null;
+  }
+
+  #limitedWhole({ meta, position }: SpoolJob, applied: readonly RateLimit[]): null {
+    countOutcomes(this.#o.metrics, "rate_limited", applied[0]?.reason ?? "none", meta.quantities);
     this.#o.reader.settle(position);
     return null;
   }

@@ -1,13 +1,16 @@
 /**
- * The forward half's end of a partition: records come out in the order they were made durable, each at least once.
+ * The forward half's end of a partition: records come out, each at least once, fresh ones before the backlog.
  *
- * Reading and settling are apart. The reader is a cursor that goes once through the segments; where a record ended is
- * reported later and in any order by {@link PartitionReader.settle}, and a record nobody settles is read again after a
- * restart. Segments are opened one at a time and looked at no earlier than their turn comes, so opening a partition
- * costs the same however much waits in it.
+ * Reading and settling are apart. Reading goes once through the segments; where a record ended is reported later and in
+ * any order by {@link PartitionReader.settle}, and a record nobody settles is read again after a restart.
  *
- * Of the segment being written only the bytes are read that the control block says are durable; every other one to
- * the end of its file.
+ * Order: two walks (segment_walk.ts). The fresh one follows the writer, the other takes the backlog, oldest first. Fresh
+ * records go first, so that after an outage new events show at once; while they come without a pause, the backlog
+ * still gets its share. A fresh walk that finds a record which is no longer fresh has fallen behind: it leaves
+ * everything up to the writer to the backlog and goes on from there.
+ *
+ * Cost: a walk has one file open and a chunk of it in memory, and the backlog is a list of stretches, one for each time
+ * the fresh walk fell behind. Opening a partition costs the same however much waits in it.
  */
 import type { Clock } from "../core/clock.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
@@ -16,17 +19,15 @@ import type { Metrics } from "../telemetry/registry.ts";
 import { CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
 import type { ControlBlock, WritePosition } from "./control_block.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
-import type { RecordPosition } from "./record.ts";
+import { FLAG_REQUEUED, type RecordHeader, type RecordPosition } from "./record.ts";
 import { SegmentLedger } from "./segment_ledger.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
-import { type ScanStep, SegmentScanner } from "./segment_scanner.ts";
+import { SegmentScanner } from "./segment_scanner.ts";
+import { type FoundRecord, SegmentWalk, type SpoolLoss } from "./segment_walk.ts";
 import { SpoolError } from "./spool_error.ts";
-import { type Storage, StorageError, type StorageFile } from "./storage.ts";
+import { type Storage, StorageError } from "./storage.ts";
 
-export type { RecordPosition };
-
-/** Failed reads in a row after which the rest of a complete segment is left where it is until the next start. */
-const READ_ATTEMPTS_MAX = 5;
+export type { RecordPosition, SpoolLoss };
 
 /** A record read from disk. `meta` and `body` may be held for any time, but pin up to 128 KiB around them. */
 export interface StoredRecord {
@@ -38,20 +39,8 @@ export interface StoredRecord {
   readonly body: Uint8Array;
   /** Whether an earlier life of the reader may have handed it out already. */
   readonly redelivered: boolean;
-}
-
-/**
- * Bytes that will never come out.
- * - `corrupt`: a damaged record, or several if their headers are damaged
- * - `torn`: the end of a segment that a crash cut short; not acknowledged unless the disk lies
- * - `unreadable`: the disk fails there; kept, and tried again at the next start
- * - `missing`: the file is gone
- */
-export interface SpoolLoss {
-  readonly kind: "corrupt" | "torn" | "unreadable" | "missing";
-  readonly segment: number;
-  readonly offset: number;
-  readonly bytes: number;
+  /** Whether the operator took it out of the dead letter to have it sent whatever its age. */
+  readonly requeued: boolean;
 }
 
 /** Options of {@link PartitionReader.open}. */
@@ -65,22 +54,17 @@ export interface PartitionReaderOptions {
   readonly metrics: Metrics;
   /** Longest time a settlement stays in memory only, ms. */
   readonly checkpointIntervalMs: number;
+  /** Share of the records handed out that comes from the backlog while fresh ones wait, 0 to 1. */
+  readonly backlogShare: number;
+  /** Age from which on a record is backlog, ms. */
+  readonly freshMs: number;
   /** Bytes read at once unless a record is larger; default 128 KiB. */
   readonly chunkBytes?: number;
   /** Called for bytes that were skipped, so that they can be accounted for. */
   readonly onLoss?: (loss: SpoolLoss) => void;
 }
 
-/** The segment being read. */
-interface Current {
-  readonly number: number;
-  readonly file: StorageFile;
-  readonly scanner: SegmentScanner;
-  /** Bytes known to be readable. */
-  limit: number;
-  /** Whether the segment is complete, and `limit` the length of its file. */
-  isComplete: boolean;
-}
+type Found = FoundRecord | null | Promise<FoundRecord | null>;
 
 /** Reader of one partition. */
 export class PartitionReader {
@@ -88,13 +72,12 @@ export class PartitionReader {
   readonly #ledger: SegmentLedger;
   /** Where the writer was when this reader was opened: what lies before may have been handed out already. */
   readonly #openedAt: WritePosition;
-  /** Segments that existed then and are still to be read, the next one last. */
-  readonly #existing: SegmentFile[];
   readonly #unsettled = new Set<RecordPosition>();
-  /** Number to look for when those are read. */
-  #following: number;
-  #current: Current | null = null;
-  #readAttempts = 0;
+  readonly #fresh: SegmentWalk;
+  readonly #backlog: SegmentWalk;
+  /** Records of the writer's life that are in the backlog and not read; null until the first of them is seen. */
+  #backlogUnread: number | null;
+  #backlogCredit = 0;
 
   private constructor(
     options: PartitionReaderOptions,
@@ -103,13 +86,16 @@ export class PartitionReader {
     existing: readonly SegmentFile[],
     highest: number,
   ) {
+    const last = Math.max(highest, existing.at(-1)?.number ?? 0);
     this.#o = options;
     this.#ledger = ledger;
-    const last = existing.at(-1)?.number ?? 0;
-    this.#existing = existing.toReversed();
     this.#openedAt = openedAt.segment > 0 ? openedAt : { segment: last + 1, offset: 0, sequence: 0 };
-    this.#following = Math.max(highest, last, openedAt.segment - 1) + 1;
-    options.control.reportRead(null, 0);
+    const walk = { ...options, ledger, onLoss: (loss: SpoolLoss) => this.#lose(loss) };
+    this.#fresh = new SegmentWalk(walk);
+    this.#backlog = new SegmentWalk(walk);
+    this.#divide(existing);
+    this.#backlogUnread = openedAt.sequence > 0 ? null : 0;
+    options.control.reportRead(openedAt.sequence, 0);
   }
 
   /**
@@ -148,18 +134,15 @@ export class PartitionReader {
    * @throws {SpoolError} `io_error`: the disk cannot be read. Nothing was skipped; try again after a while.
    */
   next(): StoredRecord | null | Promise<StoredRecord | null> {
-    const current = this.#current;
-    if (!current) return this.#find(null);
-    const step = this.#nextStep(current);
-    if (step instanceof Promise || step.kind !== "record") return this.#find(step);
-    return this.#handOut(current, step);
+    if (this.#isBacklogsTurn()) return this.#nextOf(this.#backlog, this.#fresh);
+    return this.#nextOf(this.#fresh, this.#backlog);
   }
 
   /** Resolves when there may be more to read, after a second at the latest, or as soon as `signal` aborts. */
   async wait(signal?: AbortSignal): Promise<void> {
     const { control, clock } = this.#o;
     const seen = control.wakes;
-    if (!this.#mayHaveMore()) await control.wait(seen, clock, signal);
+    if (!this.#fresh.mayHaveMore && !this.#backlog.mayHaveMore) await control.wait(seen, clock, signal);
   }
 
   /** Notes that the record reached its end. It is on disk after the checkpoint interval; settling twice is harmless. */
@@ -167,7 +150,7 @@ export class PartitionReader {
     if (!this.#unsettled.delete(position)) return;
     this.#ledger.settle(position.segment, position.offset, position.offset + position.bytes);
     this.#o.metrics.add(METRICS.spoolSettled);
-    this.#o.control.reportRead(null, this.#unsettled.size);
+    this.#report(null);
   }
 
   /**
@@ -202,8 +185,8 @@ export class PartitionReader {
 
   /** Writes the last checkpoint; what is not settled is read again by the next reader. */
   async close(): Promise<void> {
-    this.#current?.file.close();
-    this.#current = null;
+    this.#fresh.close();
+    this.#backlog.close();
     try {
       await this.#ledger.close();
     } catch (cause) {
@@ -211,108 +194,94 @@ export class PartitionReader {
     }
   }
 
-  /** Goes on until there is a record or nothing to read. */
-  async #find(step: ScanStep | Promise<ScanStep> | null): Promise<StoredRecord | null> {
+  /** What was there when the reader was opened is backlog; what is written from then on is fresh. */
+  #divide(existing: readonly SegmentFile[]): void {
+    const { segment, offset } = this.#openedAt;
+    for (const { number, bytes } of existing) {
+      if (number < segment) this.#backlog.add({ segment: number, from: 0, to: null, fileBytes: bytes });
+    }
+    if (offset > 0) {
+      this.#backlog.add({ segment, from: 0, to: offset, fileBytes: null });
+      this.#fresh.add({ segment, from: offset, to: null, fileBytes: null });
+    }
+    this.#fresh.follow(offset > 0 ? segment + 1 : segment);
+  }
+
+  #isBacklogsTurn(): boolean {
+    this.#backlogCredit = Math.min(1, this.#backlogCredit + this.#o.backlogShare);
+    if (this.#backlogCredit < 1) return false;
+    this.#backlogCredit = 0;
+    return true;
+  }
+
+  #nextOf(first: SegmentWalk, second: SegmentWalk): StoredRecord | null | Promise<StoredRecord | null> {
+    const found = first.next();
+    if (found instanceof Promise || found === null) return this.#nextLater(first, found, second);
+    return this.#take(first, found) ?? this.#nextLater(first, null, second);
+  }
+
+  async #nextLater(first: SegmentWalk, found: Found, second: SegmentWalk): Promise<StoredRecord | null> {
     try {
-      for (;;) {
-        const current = this.#current;
-        if (!current) {
-          if (!await this.#openNext()) return null;
-        } else {
-          const done = await (step ?? this.#nextStep(current));
-          this.#readAttempts = 0;
-          step = null;
-          if (done.kind === "record") return this.#handOut(current, done);
-          if (done.kind === "gap") this.#skip(current, done.from, done.to, done.isCut);
-          else if (!await this.#extend(current)) return null;
-        }
-      }
+      const one = await found;
+      const taken = one && this.#take(first, one);
+      if (taken) return taken;
+      const other = await second.next();
+      if (other) return this.#take(second, other) ?? await this.#takeOne(this.#backlog);
+      // The fresh walk may just have left everything to the backlog.
+      return second === this.#backlog ? null : await this.#takeOne(this.#backlog);
     } catch (cause) {
-      if (++this.#readAttempts >= READ_ATTEMPTS_MAX) this.#leaveSegment();
       throw SpoolError.from(cause);
     }
   }
 
-  #nextStep({ number, scanner, limit }: Current): ScanStep | Promise<ScanStep> {
-    if (number <= this.#openedAt.segment) {
-      const settled = this.#ledger.settledUntil(number, scanner.offset);
-      if (settled !== undefined) scanner.offset = settled;
+  async #takeOne(walk: SegmentWalk): Promise<StoredRecord | null> {
+    const found = await walk.next();
+    return found && this.#take(walk, found);
+  }
+
+  /** Hands the record out, or leaves it to the backlog when it is no longer fresh. */
+  #take(walk: SegmentWalk, found: FoundRecord): StoredRecord | null {
+    const { clock, control, freshMs } = this.#o;
+    const { sequence, receivedAtMs } = found.header;
+    if (walk === this.#fresh && clock.now() - receivedAtMs > freshMs) {
+      const written = control.position();
+      for (const stretch of walk.leave(found)) this.#backlog.add(stretch);
+      this.#backlogUnread = (this.#backlogUnread ?? 0) + written.sequence - sequence;
+      this.#report(written.sequence);
+      return null;
     }
-    return scanner.next(limit);
+    return this.#handOut(walk, found);
   }
 
-  /** Opens the next segment, skipping those that are gone; false when there is none yet. */
-  async #openNext(): Promise<boolean> {
-    const { storage, folder, chunkBytes } = this.#o;
-    for (;;) {
-      const upcoming = this.#upcoming();
-      if (!upcoming) return false;
-      const { number, bytes } = upcoming;
-      try {
-        const file = await storage.open(segmentPath(folder, number), "read");
-        const scanner = new SegmentScanner(file, 0, chunkBytes);
-        this.#current = { number, file, scanner, limit: 0, isComplete: false };
-        this.#pass(number);
-        return true;
-      } catch (error) {
-        if (!StorageError.isNotFound(error)) throw error;
-        this.#ledger.forget(number);
-        this.#pass(number);
-        if (bytes > 0) {
-          this.#o.budget.release(bytes);
-          this.#lose("missing", number, 0, bytes);
-        }
-      }
-    }
-  }
-
-  /** The segment after the current one and what is known to be in it; null as long as there is none. */
-  #upcoming(): SegmentFile | null {
-    const existing = this.#existing.at(-1);
-    if (existing) return existing;
-    const { segment, offset } = this.#o.control.position();
-    if (this.#following < segment) return { number: this.#following, bytes: 0 };
-    return this.#following === segment && offset > 0 ? { number: segment, bytes: offset } : null;
-  }
-
-  #pass(number: number): void {
-    if (this.#existing.at(-1)?.number === number) this.#existing.pop();
-    else this.#following = number + 1;
-  }
-
-  /** Called at the limit: moves it on, or ends the segment. False when there is nothing more yet. */
-  async #extend(current: Current): Promise<boolean> {
-    const written = this.#o.control.position();
-    if (current.number === written.segment) {
-      const hasMore = written.offset > current.limit;
-      current.limit = written.offset;
-      return hasMore;
-    }
-    if (!current.isComplete) {
-      current.limit = await current.file.size();
-      current.isComplete = true;
-      return true;
-    }
-    this.#current = null;
-    current.file.close();
-    this.#ledger.finish(current.number, current.limit);
-    return true;
-  }
-
-  #handOut(current: Current, step: ScanStep & { kind: "record" }): StoredRecord {
+  #handOut(walk: SegmentWalk, found: FoundRecord): StoredRecord {
     const { control, metrics } = this.#o;
-    const position = { segment: current.number, offset: step.offset, bytes: step.bytes };
-    const record = this.#stored(step, position);
+    const { segment, offset, bytes, header } = found;
+    const position = { segment, offset, bytes };
+    const record = this.#stored(found, position);
     this.#unsettled.add(position);
     if (record.redelivered) metrics.add(METRICS.duplicatesPossible);
-    const first = control.firstSegment;
-    const isCounted = first > 0 && current.number >= first;
-    control.reportRead(isCounted ? step.header.sequence + 1 : null, this.#unsettled.size);
+    if (walk === this.#backlog) {
+      const first = control.firstSegment;
+      if (first > 0 && segment >= first) {
+        this.#backlogUnread = Math.max(
+          0,
+          (this.#backlogUnread ?? this.#openedAt.sequence - header.sequence) - 1,
+        );
+      }
+      if (!walk.mayHaveMore) this.#backlogUnread = 0;
+      this.#report(null);
+    } else this.#report(header.sequence + 1);
     return record;
   }
 
-  #stored(step: ScanStep & { kind: "record" }, position: RecordPosition): StoredRecord {
-    const { header, meta, body } = step;
+  #report(readSequence: number | null): void {
+    this.#o.control.reportRead(readSequence, this.#unsettled.size + (this.#backlogUnread ?? 0));
+  }
+
+  #stored(
+    { header, meta, body }: { header: RecordHeader; meta: Uint8Array; body: Uint8Array },
+    position: RecordPosition,
+  ): StoredRecord {
     const { segment, offset } = this.#openedAt;
     return {
       position,
@@ -322,42 +291,15 @@ export class PartitionReader {
       meta,
       body,
       redelivered: position.segment < segment || position.segment === segment && position.offset < offset,
+      requeued: (header.flags & FLAG_REQUEUED) !== 0,
     };
   }
 
-  /** Settles bytes that are no record. */
-  #skip(current: Current, from: number, to: number, isCut: boolean): void {
-    this.#ledger.settle(current.number, from, to);
-    this.#lose(isCut && current.isComplete ? "torn" : "corrupt", current.number, from, to - from);
-  }
-
-  /** Gives up on a complete segment that cannot be read, without settling anything of it. */
-  #leaveSegment(): void {
-    const left = this.#current ?? this.#upcoming();
-    if (!left || left.number === this.#o.control.position().segment) return;
-    this.#readAttempts = 0;
-    if (!this.#current) {
-      this.#pass(left.number);
-    } else {
-      this.#current.file.close();
-      this.#current = null;
-    }
-    const offset = "scanner" in left ? left.scanner.offset : 0;
-    const end = "scanner" in left ? left.limit : left.bytes;
-    this.#lose("unreadable", left.number, offset, Math.max(0, end - offset));
-  }
-
-  #lose(kind: SpoolLoss["kind"], segment: number, offset: number, bytes: number): void {
+  #lose(loss: SpoolLoss): void {
     const { metrics, folder, onLoss } = this.#o;
-    if (kind === "torn") metrics.add(METRICS.spoolTornBytes, bytes);
+    if (loss.kind === "torn") metrics.add(METRICS.spoolTornBytes, loss.bytes);
     else metrics.add(METRICS.spoolCorrupt);
-    logger("spool").warn("Bytes of a segment were skipped", { kind, folder, segment, offset, bytes });
-    onLoss?.({ kind, segment, offset, bytes });
-  }
-
-  #mayHaveMore(): boolean {
-    if (!this.#current) return this.#upcoming() !== null;
-    const { segment, offset } = this.#o.control.position();
-    return segment !== this.#current.number || offset > this.#current.limit;
+    logger("spool").warn("Bytes of a segment were skipped", { folder, ...loss });
+    onLoss?.(loss);
   }
 }

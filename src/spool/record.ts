@@ -23,8 +23,11 @@ export const MAGIC: readonly [number, number, number, number] = [0xf5, 0x4c, 0x4
 
 const MAGIC_WORD = (MAGIC[0] | MAGIC[1] << 8 | MAGIC[2] << 16 | MAGIC[3] << 24) >>> 0;
 
-/** The record's meta starts with the reason it was given up for (see `dead_letter.ts`). */
+/** The record's meta starts with the reason it was given up for (see `dead_record.ts`). */
 export const FLAG_DEAD = 1;
+
+/** The record was taken out of the dead letter by the operator, and is to be sent whatever its age. */
+export const FLAG_REQUEUED = 2;
 
 /** A record as it is handed to the spool. */
 export interface SpoolRecord {

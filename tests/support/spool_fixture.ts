@@ -2,6 +2,9 @@ import { ControlBlock } from "../../src/spool/control_block.ts";
 import { DiskBudget } from "../../src/spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss, type StoredRecord } from "../../src/spool/partition_reader.ts";
 import { PartitionWriter } from "../../src/spool/partition_writer.ts";
+import { splitReason } from "../../src/spool/dead_record.ts";
+import { DEAD_FOLDER, listSegments, segmentPath } from "../../src/spool/segment_name.ts";
+import { SegmentScanner } from "../../src/spool/segment_scanner.ts";
 import type { SpoolRecord } from "../../src/spool/record.ts";
 import type { Storage } from "../../src/spool/storage.ts";
 import { METRIC_LAYOUT } from "../../src/telemetry/catalogue.ts";
@@ -22,6 +25,9 @@ export interface Partition {
   readonly losses: SpoolLoss[];
 }
 
+/** Wall clock at which every partition is opened; records are received from then on. */
+const STARTED_MS = 1_700_000_000_000;
+
 /** Options of {@link openPartition}. */
 export interface PartitionSettings {
   readonly segmentBytesMax?: number;
@@ -29,6 +35,8 @@ export interface PartitionSettings {
   readonly budget?: DiskBudget;
   readonly control?: ControlBlock;
   readonly folder?: string;
+  readonly backlogShare?: number;
+  readonly freshMs?: number;
 }
 
 /** Opens a partition, writer first as a lane does. */
@@ -36,8 +44,9 @@ export async function openPartition(
   storage: Storage,
   { segmentBytesMax = 1000, chunkBytes = 256, ...given }: PartitionSettings = {},
 ): Promise<Partition> {
-  const clock = new ManualClock();
+  const clock = new ManualClock(STARTED_MS);
   const metrics = new Metrics(METRIC_LAYOUT);
+  const { backlogShare = 0, freshMs = 10_000 } = given;
   const { control = new ControlBlock(), budget = DiskBudget.create(1 << 30), folder = PARTITION } = given;
   const losses: SpoolLoss[] = [];
   const common = { storage, folder, control, budget, clock, metrics };
@@ -46,6 +55,8 @@ export async function openPartition(
     ...common,
     chunkBytes,
     checkpointIntervalMs: 100,
+    backlogShare,
+    freshMs,
     onLoss: (loss) => losses.push(loss),
   });
   return { writer, reader, control, budget, metrics, clock, losses };
@@ -63,7 +74,7 @@ export function numbered(number: number, bodyBytes = 50): SpoolRecord {
   for (let i = 0; i < bodyBytes; i++) body[i] = number * 31 + i * 7 & 0xff;
   const cut = bodyBytes >> 1;
   return {
-    receivedAtMs: 1_700_000_000_000 + number,
+    receivedAtMs: STARTED_MS + number,
     projectHash: number * 2_654_435_761 >>> 0,
     categoryBits: [number, 64],
     meta: new TextEncoder().encode(`record ${number} of ${bodyBytes}`),
@@ -100,4 +111,21 @@ export async function readAll(reader: PartitionReader): Promise<StoredRecord[]> 
     if (record === null) return records;
     records.push(record);
   }
+}
+
+/** Number and reason of all whole records in the dead letter of a partition. */
+export async function deadRecords(storage: Storage, folder = PARTITION): Promise<[number, string][]> {
+  const found: [number, string][] = [];
+  const { segments } = await listSegments(storage, `${folder}/${DEAD_FOLDER}`);
+  for (const { number, bytes } of segments) {
+    const file = await storage.open(segmentPath(`${folder}/${DEAD_FOLDER}`, number), "read");
+    const scanner = new SegmentScanner(file);
+    for (let step = await scanner.next(bytes); step.kind !== "end"; step = await scanner.next(bytes)) {
+      if (step.kind === "gap") continue;
+      const { reason, meta } = splitReason(step.meta, step.header.flags);
+      found.push([numberOf({ ...step.header, meta, body: step.body }), reason]);
+    }
+    file.close();
+  }
+  return found;
 }

@@ -121,11 +121,11 @@ Deno.test("PartitionReader.open: after a restart only what was not settled comes
   await append(second, [20]);
   const records = await readAll(second.reader);
   assertEquals(records.map((record) => [numberOf(record), record.redelivered]), [
+    [20, false],
     [0, true],
     [3, true],
     [6, true],
     [9, true],
-    [20, false],
   ]);
   assertEquals(second.metrics.read(METRICS.duplicatesPossible), 4);
   for (const { position } of records) second.reader.settle(position);
@@ -143,10 +143,11 @@ Deno.test("PartitionReader: when only the reader restarts, it goes on with the r
   const second = await openPartition(storage, { control, budget });
   await append(second, [5]);
   const records = await readAll(second.reader);
-  assertEquals(records.map((record) => [numberOf(record), record.redelivered]), [[3, true], [4, true], [
-    5,
-    false,
-  ]]);
+  assertEquals(records.map((record) => [numberOf(record), record.redelivered]), [
+    [5, false],
+    [3, true],
+    [4, true],
+  ]);
   assertEquals(control.waitingRecords, 3);
   await closePartition(second);
   await closePartition(first);
@@ -166,7 +167,7 @@ Deno.test("PartitionReader.open: tolerates what a crash or a curious operator le
   const second = await openPartition(storage);
   await append(second, [3]);
   const records = await readAll(second.reader);
-  assertEquals(records.map(numberOf), [0, 1, 2, 3]);
+  assertEquals(records.map(numberOf), [3, 0, 1, 2]);
   assertEquals(second.losses, [{ kind: "torn", segment: 6, offset: 0, bytes: 700 }]);
   assertEquals(second.metrics.read(METRICS.spoolTornBytes), 700);
   for (const { position } of records) second.reader.settle(position);
@@ -254,4 +255,56 @@ Deno.test("PartitionReader.reread: says so when the bytes are no longer what the
   file.content[100] = file.content[100]! ^ 1;
   await assertRejects(() => partition.reader.reread(position), SpoolError, "damaged");
   await closePartition(partition);
+});
+
+Deno.test("PartitionReader.next: fresh records go before those that waited, which get their share meanwhile", async () => {
+  const storage = new SimStorage({});
+  const first = await openPartition(storage);
+  await append(first, range(0, 20));
+  await closePartition(first);
+  const second = await openPartition(storage, { backlogShare: 0.25 });
+  await append(second, range(100, 109));
+  const order = (await readAll(second.reader)).map(numberOf);
+  const fresh = order.map((number) => number >= 100);
+  assertEquals(order.filter((number) => number >= 100), range(100, 109));
+  assertEquals(order.filter((number) => number < 100), range(0, 20));
+  // As long as there are fresh ones, every fourth record is from the backlog.
+  assertEquals(fresh.flatMap((isFresh, index) => isFresh ? [] : [index]).slice(0, 3), [3, 7, 11]);
+  await closePartition(second);
+});
+
+Deno.test("PartitionReader.next: when reading fell behind, what is written now goes first, the rest follows in order", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage, { freshMs: 5000, segmentBytesMax: 600 });
+  const { reader, clock, control } = partition;
+  await append(partition, range(0, 12));
+  assertEquals([numberOf((await reader.next())!), numberOf((await reader.next())!)], [0, 1]);
+  await clock.advance(60_000);
+  await append(partition, range(60_000, 60_004));
+  assertEquals(control.waitingRecords, 16);
+  assertEquals(numberOf((await reader.next())!), 2);
+  await append(partition, range(60_004, 60_008));
+  const rest = (await readAll(reader)).map(numberOf);
+  assertEquals(rest, [...range(60_004, 60_008), ...range(3, 12), ...range(60_000, 60_004)]);
+  assertEquals(control.waitingRecords, 20);
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader: a segment whose parts were read in turns is deleted once all of it is settled", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage, { freshMs: 5000, segmentBytesMax: 1 << 20 });
+  const { reader, clock, budget } = partition;
+  await append(partition, range(0, 4));
+  await clock.advance(60_000);
+  const old = [(await reader.next())!];
+  await append(partition, range(60_000, 60_003));
+  for (const { position } of [...old, ...await readAll(reader)]) reader.settle(position);
+  await partition.writer.close();
+  const next = await openPartition(storage, { budget });
+  await append(next, [70_000]);
+  for (const { position } of await readAll(next.reader)) next.reader.settle(position);
+  await reader.checkpoint();
+  await closePartition(next);
+  assertEquals(segmentsOf(storage), [segmentName(2)]);
+  await reader.close();
 });
