@@ -5,10 +5,15 @@
  * last the spool. Whatever is refused or removed on the way is counted here, once.
  */
 import type { Clock } from "../core/clock.ts";
-import type { Ingress, Submission } from "../listener/ingress.ts";
+import {
+  type Ingress,
+  type PassthroughSubmission,
+  SPOOL_FULL,
+  type Submission,
+} from "../listener/ingress.ts";
 import { countOutcomes } from "../outcomes/count_outcomes.ts";
-import type { Admission, AdmissionVerdict } from "../projects/admission.ts";
-import { enforceLimits, type Enforcement } from "../projects/enforce_limits.ts";
+import type { Admission, AdmissionRequest, AdmissionVerdict } from "../projects/admission.ts";
+import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
 import type { DataCategory } from "../protocol/data_category.ts";
 import { DATA_CATEGORIES } from "../protocol/data_category.ts";
 import {
@@ -24,11 +29,9 @@ import { RequestError } from "../protocol/request_error.ts";
 import { encodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
 import type { PartitionWriter } from "../spool/partition_writer.ts";
 import { SpoolError } from "../spool/spool_error.ts";
+import type { SpoolPressure } from "../spool/spool_pressure.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import type { Metrics } from "../telemetry/registry.ts";
-
-/** How long clients are asked to hold back when the spool is full. */
-const SPOOL_FULL_MS = 30_000;
 
 const NO_LIMITS: readonly RateLimit[] = [];
 
@@ -36,6 +39,7 @@ const NO_LIMITS: readonly RateLimit[] = [];
 export interface SubmitterOptions {
   readonly admission: Admission;
   readonly writer: PartitionWriter;
+  readonly pressure: SpoolPressure;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly itemLimits: ItemLimits;
@@ -51,26 +55,74 @@ export class Submitter implements Ingress {
   }
 
   async submit(submission: Submission): Promise<readonly RateLimit[]> {
-    const { admission, clock, metrics } = this.#o;
+    const { admission, clock } = this.#o;
     const { meta, envelope } = submission;
     const nowMs = clock.now();
     const sent = this.#knownItems(envelope.items);
     if (sent.length === 0) return NO_LIMITS;
-    const verdict = admission.decide(meta, nowMs);
-    if (verdict.kind === "refused") throw this.#refused(verdict, sent);
-    const { kept, applied, dropped } = enforceLimits(sent, verdict.limits, nowMs);
+    const verdict = admission.decide(asking(meta, envelope), nowMs);
+    if (verdict.kind === "refused") throw this.#refused(verdict, totalQuantities(sent));
+    const { kept, applied, dropped } = enforceLimits(sent, this.#limits(verdict.limits, nowMs), nowMs);
     this.#countLimited(dropped);
     if (kept.length === 0) return applied;
     this.#checkSizes(kept);
-    const quantities = totalQuantities(kept);
-    const record = this.#recordOf(submission, verdict.projectId, kept, quantities);
+    const change = changeTo(envelope, kept, verdict.projectId !== meta.projectId);
+    const stored: RequestMeta = {
+      ...meta,
+      projectId: verdict.projectId,
+      quantities: totalQuantities(kept),
+      contentEncoding: change ? "" : meta.contentEncoding,
+    };
+    const body = change ? rewriteEnvelope(envelope, change) : submission.body;
+    return await this.#append(stored, body, nowMs) ?? applied;
+  }
+
+  async submitPassthrough({ meta, body }: PassthroughSubmission): Promise<readonly RateLimit[]> {
+    const { admission, clock, metrics } = this.#o;
+    const { quantities } = meta;
+    const nowMs = clock.now();
+    const verdict = admission.decide(meta, nowMs);
+    if (verdict.kind === "refused") throw this.#refused(verdict, quantities);
+    const applied = matchingLimits(quantities, this.#limits(verdict.limits, nowMs), nowMs);
+    if (applied[0]) {
+      countOutcomes(metrics, "rate_limited", applied[0].reason ?? "none", quantities);
+      return applied;
+    }
+    const { projectId } = verdict;
+    return await this.#append(movedPassthrough(meta, projectId), [body], nowMs) ?? NO_LIMITS;
+  }
+
+  /** Limits of the project, and behind them what a spool that fills up has to refuse. */
+  #limits(limits: readonly RateLimit[], nowMs: number): readonly RateLimit[] {
+    const shed = this.#o.pressure.limits(nowMs);
+    return shed.length === 0 ? limits : [...limits, ...shed];
+  }
+
+  projectIdOf(key: string): string | null {
+    const lookup = this.#o.admission.projects.lookup(key);
+    return lookup.kind === "known" ? lookup.state.projectId : null;
+  }
+
+  /** Makes a record durable; what is returned stands for a spool that is full. */
+  async #append(
+    meta: RequestMeta,
+    body: readonly Uint8Array[],
+    receivedAtMs: number,
+  ): Promise<readonly RateLimit[] | null> {
+    const { writer, metrics } = this.#o;
     try {
-      await this.#o.writer.append({ ...record, receivedAtMs: nowMs });
+      await writer.append({
+        receivedAtMs,
+        projectHash: hashOf(meta.key),
+        categoryBits: categoryBits(meta.quantities),
+        meta: encodeRequestMeta(meta),
+        body,
+      });
     } catch (error) {
-      return this.#unspooled(error, quantities, nowMs);
+      return this.#unspooled(error, meta.quantities, receivedAtMs);
     }
     metrics.add(METRICS.envelopesAccepted);
-    return applied;
+    return null;
   }
 
   #knownItems(items: readonly EnvelopeItem[]): readonly EnvelopeItem[] {
@@ -83,9 +135,9 @@ export class Submitter implements Ingress {
 
   #refused(
     { reason, name }: AdmissionVerdict & { kind: "refused" },
-    items: readonly EnvelopeItem[],
+    quantities: readonly Quantity[],
   ): RequestError {
-    countOutcomes(this.#o.metrics, "invalid", reason, totalQuantities(items));
+    countOutcomes(this.#o.metrics, "invalid", reason, quantities);
     return RequestError.json(403, reason, `event submission rejected with_reason: ${name}`);
   }
 
@@ -106,32 +158,6 @@ export class Submitter implements Ingress {
     }
   }
 
-  #recordOf(
-    { meta, envelope, body }: Submission,
-    projectId: string,
-    kept: readonly EnvelopeItem[],
-    quantities: readonly Quantity[],
-  ): {
-    projectHash: number;
-    categoryBits: readonly [number, number];
-    meta: Uint8Array;
-    body: readonly Uint8Array[];
-  } {
-    const change = changeTo(envelope, kept, projectId !== meta.projectId);
-    const stored: RequestMeta = {
-      ...meta,
-      projectId,
-      quantities,
-      contentEncoding: change ? "" : meta.contentEncoding,
-    };
-    return {
-      projectHash: hashOf(meta.key),
-      categoryBits: categoryBits(quantities),
-      meta: encodeRequestMeta(stored),
-      body: change ? rewriteEnvelope(envelope, change) : body,
-    };
-  }
-
   /** No room is a limit for everything, which SDKs honour; a disk that fails is a 503, so that a balancer goes elsewhere. */
   #unspooled(error: unknown, quantities: readonly Quantity[], nowMs: number): readonly RateLimit[] {
     if (!(error instanceof SpoolError)) throw error;
@@ -139,15 +165,14 @@ export class Submitter implements Ingress {
       countOutcomes(this.#o.metrics, "invalid", "queue_failed", quantities);
       throw RequestError.json(503, "queue_failed", "failed to queue envelope");
     }
-    countOutcomes(this.#o.metrics, "rate_limited", "spool_full", quantities);
-    return [{
-      categories: [],
-      scope: "organization",
-      reason: "spool_full",
-      namespaces: [],
-      expiresAtMs: nowMs + SPOOL_FULL_MS,
-    }];
+    countOutcomes(this.#o.metrics, "rate_limited", SPOOL_FULL, quantities);
+    return [this.#o.pressure.fullLimit(nowMs)];
   }
+}
+
+function asking(meta: Submission["meta"], { headers }: Envelope): AdmissionRequest {
+  const { required_features: requiredFeatures } = headers;
+  return requiredFeatures === undefined ? meta : { ...meta, requiredFeatures };
 }
 
 /** What has to be rewritten before the record is stored; `null` when the bytes can stay as they came. */
@@ -161,6 +186,14 @@ function changeTo(
   const id = eventId !== null && headers.event_id === undefined ? { event_id: eventId } : null;
   const dsn = dropsDsn ? { dsn: undefined } : null;
   return { items: kept, ...(id || dsn ? { headers: { ...id, ...dsn } } : {}) };
+}
+
+/** The record for the project that its key belongs to. */
+function movedPassthrough(meta: PassthroughSubmission["meta"], projectId: string): RequestMeta {
+  if (projectId === meta.projectId) return meta;
+  const { path, contentType } = meta.passthrough;
+  const moved = path.replace(/^\/api\/[^/]*\//, `/api/${projectId}/`);
+  return { ...meta, projectId, passthrough: { path: moved, contentType } };
 }
 
 const categoryNumber: ReadonlyMap<DataCategory, number> = new Map(

@@ -127,6 +127,41 @@ Deno.test("a full spool answers 429 with a limit for everything and takes traffi
   await until("there is room", async () => (await postEvent(fixture.url)).status === 200);
 });
 
+Deno.test("a spool that fills up refuses replays before transactions, and errors last", async () => {
+  await using upstream = ScriptedUpstream.start();
+  upstream.behave({ status: 503 });
+  const config = {
+    "spool.envelopes.max_disk_size": "200KiB",
+    "http.retry_delay": 0.05,
+    "http.max_retry_interval": 0.1,
+    "logging.level": "off",
+  };
+  await using fixture = await startNode({ upstream: upstream.url, config });
+  const statusOf = async (type: string): Promise<number> => {
+    const answer = await fetch(`${fixture.url}/api/1/envelope/?sentry_key=${TEST_KEY}`, {
+      method: "POST",
+      body: `{"event_id":"${"e".repeat(32)}"}\n{"type":"${type}"}\n{}`,
+    });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  const statuses = (): Promise<number[]> =>
+    Promise.all(["replay_recording", "transaction", "event"].map(statusOf));
+  const fillTo = async (share: number): Promise<void> => {
+    while (fixture.node.status().spool.bytes < share * 200 * 1024) await postEvent(fixture.url);
+  };
+  assertEquals(await statuses(), [200, 200, 200]);
+  await fillTo(0.72);
+  assertEquals(await statuses(), [429, 200, 200]);
+  await fillTo(0.87);
+  assertEquals(await statuses(), [429, 429, 200]);
+  assertEquals(fixture.node.metrics.read(METRICS.outcomes, "rate_limited", "spool_pressure", "replay"), 2);
+  assertEquals(
+    fixture.node.metrics.read(METRICS.outcomes, "rate_limited", "spool_pressure", "transaction"),
+    1,
+  );
+});
+
 Deno.test("records that are too old when their turn comes are dropped with an outcome", async () => {
   await using upstream = ScriptedUpstream.start();
   upstream.behave({ status: 503 });
@@ -141,6 +176,29 @@ Deno.test("records that are too old when their turn comes are dropped with an ou
   const dropped = (): number => fixture.node.metrics.read(METRICS.outcomes, "invalid", "timestamp", "error");
   await until("the record is given up", () => dropped() === 1);
   assertEquals(fixture.node.status().spool.waiting, 0);
+});
+
+Deno.test("after an outage a new event arrives before those that waited", async () => {
+  await using upstream = ScriptedUpstream.start();
+  upstream.behave({ status: 503 });
+  const config = {
+    "limits.max_concurrent_requests": 1,
+    "spool.fresh_for": 1,
+    "http.retry_delay": 0.05,
+    "http.max_retry_interval": 0.05,
+    "logging.level": "off",
+  };
+  await using fixture = await startNode({ upstream: upstream.url, config });
+  const old = await Promise.all(Array.from({ length: 40 }, () => postEvent(fixture.url)));
+  const waitedSince = performance.now();
+  await until("what waits is no longer fresh", () => performance.now() - waitedSince > 1100);
+  const fresh = await postEvent(fixture.url);
+  const tried = upstream.requests.length;
+  upstream.behave({});
+  await until("everything arrives", () => [...old, fresh].every(({ eventId }) => upstream.accepted(eventId)));
+  const arrived = upstream.requests.slice(tried).map(({ eventId }) => eventId);
+  const place = arrived.indexOf(fresh.eventId);
+  assert(place < 10, `the new event came as number ${place + 1} of ${arrived.length}`);
 });
 
 Deno.test("a record the upstream rejects goes to the dead letter, its outcome is counted, the next one travels", async () => {

@@ -1,0 +1,115 @@
+/**
+ * How full the spool is, and what has to give way.
+ *
+ * A full spool must not cost errors because of replays: so what is large and what can be missed is refused first, as rate
+ * limits that SDKs honour, and errors are taken until the last byte. Three classes:
+ *
+ * | class  | categories                                            | refused from       |
+ * |--------|-------------------------------------------------------|--------------------|
+ * | bulky  | replays, profiles, attachments                        | `bulkyShare`       |
+ * | costly | transactions, spans, logs, metrics                    | `costlyShare`      |
+ * | rest   | errors, check-ins, sessions, feedback, everything else | when it is full    |
+ *
+ * The time clients are told to wait follows the drain: what is above the threshold, divided by the rate at which the
+ * spool has been emptying; within bounds, and the longest while it is not emptying at all.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { DataCategory } from "../protocol/data_category.ts";
+import type { RateLimit } from "../protocol/rate_limit.ts";
+import type { DiskBudget } from "./disk_budget.ts";
+
+const BULKY: readonly DataCategory[] = [
+  "replay",
+  "replay_video",
+  "profile",
+  "profile_indexed",
+  "profile_backend",
+  "profile_ui",
+  "profile_chunk",
+  "profile_chunk_ui",
+  "attachment",
+  "attachment_item",
+];
+const COSTLY: readonly DataCategory[] = [
+  "transaction",
+  "transaction_indexed",
+  "span",
+  "span_indexed",
+  "log_item",
+  "log_byte",
+  "trace_metric",
+  "trace_metric_byte",
+  "metric_bucket",
+];
+
+const RETRY_MS_MIN = 10_000;
+const RETRY_MS_MAX = 300_000;
+/** Times between two looks at the fill level, from which the rate is taken. */
+const SAMPLE_MS = 1000;
+/** Weight of the newest sample. */
+const SMOOTHING = 0.3;
+
+const NONE: readonly RateLimit[] = [];
+
+/** Options of {@link SpoolPressure}; shares are of the bound, 0 to 1. */
+export interface SpoolPressureOptions {
+  readonly budget: Pick<DiskBudget, "bytesUsed" | "bytesMax">;
+  readonly clock: Clock;
+  readonly bulkyShare: number;
+  readonly costlyShare: number;
+}
+
+/** Watches the fill level for one lane. */
+export class SpoolPressure {
+  readonly #o: SpoolPressureOptions;
+  #sampledMs: number;
+  #sampledBytes: number;
+  /** Bytes per millisecond by which the spool has been emptying; negative while it fills. */
+  #drainRate = 0;
+
+  constructor(options: SpoolPressureOptions) {
+    this.#o = options;
+    this.#sampledMs = options.clock.monotonic();
+    this.#sampledBytes = options.budget.bytesUsed;
+  }
+
+  /** Limits in force at the present fill level; empty as long as there is room for everything. */
+  limits(nowMs: number): readonly RateLimit[] {
+    const { budget, bulkyShare, costlyShare } = this.#o;
+    const { bytesUsed, bytesMax } = budget;
+    this.#sample(bytesUsed);
+    if (bytesUsed < bulkyShare * bytesMax) return NONE;
+    const limits = [this.#limit(BULKY, bytesUsed - bulkyShare * bytesMax, nowMs)];
+    if (bytesUsed >= costlyShare * bytesMax) {
+      limits.push(this.#limit(COSTLY, bytesUsed - costlyShare * bytesMax, nowMs));
+    }
+    return limits;
+  }
+
+  /** The limit for everything, when a record found no room. */
+  fullLimit(nowMs: number): RateLimit {
+    const { bytesMax } = this.#o.budget;
+    return { ...this.#limit([], bytesMax * (1 - this.#o.costlyShare), nowMs), reason: "spool_full" };
+  }
+
+  #limit(categories: readonly DataCategory[], excessBytes: number, nowMs: number): RateLimit {
+    const waitMs = this.#drainRate > 0 ? excessBytes / this.#drainRate : RETRY_MS_MAX;
+    return {
+      categories,
+      scope: "organization",
+      reason: "spool_pressure",
+      namespaces: [],
+      expiresAtMs: nowMs + Math.min(RETRY_MS_MAX, Math.max(RETRY_MS_MIN, waitMs)),
+    };
+  }
+
+  #sample(bytesUsed: number): void {
+    const now = this.#o.clock.monotonic();
+    const elapsedMs = now - this.#sampledMs;
+    if (elapsedMs < SAMPLE_MS) return;
+    const rate = (this.#sampledBytes - bytesUsed) / elapsedMs;
+    this.#drainRate += SMOOTHING * (rate - this.#drainRate);
+    this.#sampledMs = now;
+    this.#sampledBytes = bytesUsed;
+  }
+}
