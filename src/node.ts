@@ -17,6 +17,7 @@ import { adminApp } from "./admin/admin_app.ts";
 import { type NodeFacts, type NodeStatus, nodeStatus } from "./admin/node_status.ts";
 import { forwardOptions, ingestOptions, supportedLanes } from "./lane/half_options.ts";
 import { type HalfSpawner, spawnWorkerHalf } from "./lane/half_host.ts";
+import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { Lane } from "./lane/lane.ts";
 import type { CommonOptions, LearnedLimits } from "./lane/messages.ts";
 import { NodeState } from "./lane/node_state.ts";
@@ -160,7 +161,8 @@ export class Node {
     const internal = serveInternal(config, health, VERSION, this.#own, this.#deps.clock);
     if (internal) this.#servers.push(await internal);
     if (config.admin.enabled) {
-      const source = { metrics: this.metrics, status: () => this.status() };
+      const deadLetters = new DeadLetterControl(this.#lanes);
+      const source = { metrics: this.metrics, status: () => this.status(), deadLetters };
       this.#servers.push(serveAdmin(config, adminApp(source)));
     }
     this.#phase = "running";

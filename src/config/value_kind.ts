@@ -7,6 +7,7 @@
 import { parseByteSize } from "../core/byte_size.ts";
 import { CidrSet, parseIp } from "../core/cidr.ts";
 import { parseDurationMs } from "../core/duration.ts";
+import { canonicalProjectId } from "../protocol/project_key.ts";
 
 /** How values of a key are read. */
 export interface ValueKind<T> {
@@ -135,6 +136,37 @@ export const networks: ValueKind<readonly string[]> = {
   },
 };
 
+/** Names of hosts, in lower case; `*.` at the start stands for any subdomain. */
+export const hosts: ValueKind<readonly string[]> = {
+  form: "list of hosts",
+  rule:
+    "must be a list of host names such as sentry.example.com or *.ingest.sentry.io, without scheme and port",
+  read: (raw) =>
+    listOf(raw, (entry) => {
+      const host = typeof entry === "string" ? entry.toLowerCase() : "";
+      return HOST.test(host) || parseIp(host.replace(/^\[(.*)\]$/, "$1")) ? host : undefined;
+    }),
+};
+
+const LABEL = "[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?";
+const HOST = new RegExp(`^(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*$`);
+
+/** Ids of projects, in canonical decimal. */
+export const projectIds: ValueKind<readonly string[]> = {
+  form: "list of project ids",
+  rule: "must be a list of project ids, which are numbers",
+  read: (raw) => listOf(raw, (entry) => canonicalProjectId(String(entry)) ?? undefined),
+};
+
+/** Path of a route of our own. */
+export const path: ValueKind<string> = {
+  form: "path",
+  rule:
+    "must be a path such as /tunnel, outside /api/, of letters, digits and - . _ ~ between single slashes",
+  read: (raw) =>
+    typeof raw === "string" && /^(?:\/[\w.~-]+)+\/?$/.test(raw) && !raw.startsWith("/api/") ? raw : undefined,
+};
+
 /** Normalised to `scheme://host[:port]/`. */
 export const upstreamUrl: ValueKind<string> = {
   form: "URL",
@@ -206,6 +238,13 @@ export function orWord<const W extends string, T>(word: W, kind: ValueKind<T>): 
     rule: `${kind.rule}, or ${word}`,
     read: (raw) => raw === word ? word : kind.read(raw),
   };
+}
+
+/** All entries of a list, or undefined when it is none or one of them is refused. */
+function listOf<T>(raw: unknown, read: (entry: unknown) => T | undefined): readonly T[] | undefined {
+  if (!Array.isArray(raw)) return undefined;
+  const values = raw.map(read).filter((value) => value !== undefined);
+  return values.length === raw.length ? values : undefined;
 }
 
 function numberOf(raw: unknown): number | undefined {

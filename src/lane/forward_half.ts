@@ -23,6 +23,7 @@ import { admissionOf, type HalfDeps } from "./ingest_half.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { ForwardOptions } from "./messages.ts";
 import { SpoolSource } from "./spool_source.ts";
+import { answerSpoolTask, type SpoolTask } from "./spool_tasks.ts";
 
 /** Idle upstream connections are closed well before common upstreams would: nginx 75 s, many balancers 60 s. */
 const IDLE_TIMEOUT_MS = 15_000;
@@ -56,6 +57,9 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         return;
       case "limits":
         return running?.admission.limits.learn(message.key, message.limits, clock.now());
+      case "spool":
+        if (running) answerSpoolTask(port, message, doSpoolTask(running.deadLetter, message.task));
+        return;
       case "stop":
         if (running) await stop(running, message.graceMs);
         running = null;
@@ -84,6 +88,8 @@ async function start(
     ...partition,
     control: new ControlBlock(options.control),
     checkpointIntervalMs: options.checkpointIntervalMs,
+    freshMs: options.freshMs,
+    backlogShare: options.backlogShare,
     onLoss: (loss) => countLoss(metrics, loss),
   });
   const deadLetter = await DeadLetter.open({ ...partition, bytesMax: options.deadLetterBytesMax });
@@ -131,6 +137,12 @@ function clientOf(o: ForwardOptions["upstream"], clock: Clock, metrics: Metrics)
 /** A damaged record cannot say what it was; it is counted as one of unknown kind. A torn tail was never acknowledged. */
 function countLoss(metrics: Metrics, { kind }: SpoolLoss): void {
   if (kind === "corrupt" || kind === "missing") countOutcomes(metrics, "invalid", "corrupt_record", []);
+}
+
+async function doSpoolTask(deadLetter: DeadLetter, task: SpoolTask) {
+  if (task.kind === "seal") return await deadLetter.seal();
+  if (task.kind === "discard") await deadLetter.discard(task.segment);
+  return null;
 }
 
 /** Requests under way finish, as far as the time allows; what is unsent stays on disk. */

@@ -21,15 +21,17 @@ export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, p
   return {
     ...common,
     segmentBytesMax: segmentBytes(spool, lanes),
+    shed: { bulkyShare: spool.shed.bulkyFrom, costlyShare: spool.shed.costlyFrom },
     itemLimits: limits,
     acceptUnknownItems: config.routing.acceptUnknownItems,
+    passing: passingOptions(config),
     listener: {
       exposure: listener.exposure,
       hostname: relay.host,
       port,
       trustedProxies: listener.trustedProxies,
       envelopeBytesMax: limits.maxEnvelopeSize,
-      eventBytesMax: limits.maxEventSize,
+      uploadBytesMax: limits.maxUploadSize,
       bodyMemoryBytesMax: listener.bodyMemory,
       connectionsMax: limits.maxConnections === null
         ? connectionsWithinOpenFiles(lanes)
@@ -39,8 +41,29 @@ export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, p
       idleTimeoutMs: listener.idleTimeout,
       reusePort: lanes > 1,
       healthRoutes: relay.internalPort === null,
+      tunnel: tunnelRules(config),
     },
   };
+}
+
+function passingOptions({ http, limits, relay, lanes }: Config): IngestOptions["passing"] {
+  return {
+    url: relay.upstream,
+    hostHeader: http.hostHeader,
+    connectTimeoutMs: http.connectionTimeout,
+    timeoutMs: http.timeout,
+    requestsMax: Math.max(1, Math.floor(limits.maxConcurrentRequests / lanes)),
+    isForwarding: http.forward,
+    payloadBytesMax: limits.maxApiPayloadSize,
+    fileUploadBytesMax: limits.maxApiFileUploadSize,
+    chunkUploadBytesMax: limits.maxApiChunkUploadSize,
+  };
+}
+
+function tunnelRules({ relay, listener: { tunnel } }: Config): IngestOptions["listener"]["tunnel"] {
+  if (tunnel.path === null) return null;
+  const hosts = [new URL(relay.upstream).hostname, ...tunnel.allowedHosts];
+  return { path: tunnel.path, hosts, projectIds: tunnel.projectIds };
 }
 
 /** Options of a forward half. */
@@ -49,6 +72,8 @@ export function forwardOptions({ config, credentials }: LoadedConfig, common: Co
   return {
     ...common,
     checkpointIntervalMs: spool.checkpointInterval,
+    freshMs: spool.freshFor,
+    backlogShare: spool.backlogShare,
     deadLetterBytesMax: spool.deadLetterSize / lanes,
     recordAgeMsMax: spool.envelopes.maxEnvelopeDelaySecs * 1000,
     bodyBytesMax: limits.maxEnvelopeSize,

@@ -7,13 +7,15 @@ import { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
 import { BodyReader } from "../listener/body_reader.ts";
 import { Listener } from "../listener/listener.ts";
-import { healthRoutes, ingestionRoutes, relayRoutes } from "../listener/routes.ts";
+import { healthRoutes, ingestionRoutes, relayRoutes, tunnelRoutes } from "../listener/routes.ts";
 import { Admission } from "../projects/admission.ts";
 import { ProjectTable } from "../projects/project_table.ts";
 import { RateLimitTable } from "../projects/rate_limit_table.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
 import { PartitionWriter } from "../spool/partition_writer.ts";
+import { requeueSegment } from "../spool/requeue.ts";
+import { SpoolPressure } from "../spool/spool_pressure.ts";
 import type { Storage } from "../spool/storage.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
 import { Metrics } from "../telemetry/registry.ts";
@@ -21,6 +23,8 @@ import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { CommonOptions, IngestOptions } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
+import { type PassingOn, passingOn } from "./passing_on.ts";
+import { answerSpoolTask } from "./spool_tasks.ts";
 import { Submitter } from "./submit.ts";
 
 /** What a half needs of the machine. */
@@ -39,13 +43,16 @@ export function admissionOf({ projects, limits }: CommonOptions, nowMs: number):
 interface Running {
   readonly admission: Admission;
   readonly writer: PartitionWriter;
+  /** Of the partition. */
+  readonly folder: string;
   readonly listener: Listener;
+  readonly passing: PassingOn;
 }
 
 /** An ingest half that waits for its `start`. */
 export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
   let running: Running | null = null;
-  const { clock } = deps;
+  const { clock, storage } = deps;
   const queue = new MessageQueue(port, async (message) => {
     switch (message.type) {
       case "start":
@@ -57,6 +64,11 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         return;
       case "limits":
         return running?.admission.limits.learn(message.key, message.limits, clock.now());
+      case "spool": {
+        if (!running || message.task.kind !== "requeue") return;
+        const { folder, writer } = running;
+        return answerSpoolTask(port, message, requeueSegment(storage, folder, message.task.segment, writer));
+      }
       case "stop":
         if (running) await stop(running, clock, message.graceMs);
         running = null;
@@ -66,6 +78,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
   return {
     receive: (message) => queue.push(message),
     abandon() {
+      running?.passing.close();
       void running?.listener.close(0);
       void running?.writer.close();
       running = null;
@@ -76,49 +89,68 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
 async function start(options: IngestOptions, { clock, storage }: HalfDeps): Promise<Running> {
   const metrics = new Metrics(METRIC_LAYOUT, options.metrics);
   const admission = admissionOf(options, clock.now());
+  const budget = DiskBudget.attach(options.budget);
   const writer = await PartitionWriter.open({
     storage,
     folder: options.partitionDir,
     control: new ControlBlock(options.control),
-    budget: DiskBudget.attach(options.budget),
+    budget,
     clock,
     metrics,
     segmentBytesMax: options.segmentBytesMax,
   });
+  const pressure = new SpoolPressure({ budget, clock, ...options.shed });
   const { itemLimits, acceptUnknownItems } = options;
-  const ingress = new Submitter({ admission, writer, clock, metrics, itemLimits, acceptUnknownItems });
+  const ingress = new Submitter({
+    admission,
+    writer,
+    pressure,
+    clock,
+    metrics,
+    itemLimits,
+    acceptUnknownItems,
+  });
   const o = options.listener;
   const bodies = new BodyReader({ memoryBytesMax: o.bodyMemoryBytesMax, metrics });
   const state = new NodeState(options.nodeState);
   const health = { isLive: () => true, isReady: () => state.ready };
+  const trustedProxies = o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null;
+  const deps = {
+    ingress,
+    bodies,
+    clock,
+    metrics,
+    trustedProxies,
+    maxEnvelopeBytes: o.envelopeBytesMax,
+    maxUploadBytes: o.uploadBytesMax,
+    itemLimits,
+  };
+  const passing = passingOn(options, { bodies, metrics, clock, trustedProxies });
   const routes = [
-    ...ingestionRoutes({
-      ingress,
-      bodies,
-      clock,
-      trustedProxies: o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null,
-      maxEnvelopeBytes: o.envelopeBytesMax,
-      maxEventBytes: o.eventBytesMax,
-    }),
+    ...ingestionRoutes(deps),
+    ...tunnelRoutes(deps, o.tunnel),
+    ...passing.routes,
     ...relayRoutes(health),
     ...(o.healthRoutes ? healthRoutes(health) : []),
   ];
   const listener = await Listener.start({
     ...o,
     routes,
+    fallback: passing.fallback,
     version: options.version,
     bodies,
     metrics,
     clock,
   });
-  return { admission, writer, listener };
+  return { admission, writer, folder: options.partitionDir, listener, passing };
 }
 
-/** Bodies that are being read finish, their answers leave, and the spool is closed with all of it on disk. */
-async function stop({ listener, writer }: Running, clock: Clock, graceMs: number): Promise<void> {
+/** Bodies that are being read finish, their answers leave, the upstream's included, and the spool is closed with all of it on disk. */
+async function stop({ listener, passing, writer }: Running, clock: Clock, graceMs: number): Promise<void> {
   const end = clock.monotonic() + graceMs;
   listener.stopAccepting();
   await listener.waitForBodies(graceMs);
   await listener.close(Math.max(0, end - clock.monotonic()));
+  passing.close();
   await writer.close();
 }

@@ -15,6 +15,13 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { HalfHost, HalfSpawner } from "./half_host.ts";
 import type { ForwardOptions, FromHalf, HalfKind, IngestOptions, LearnedLimits, ToHalf } from "./messages.ts";
+import {
+  PendingTasks,
+  type SpoolTask,
+  SpoolTaskError,
+  type SpoolTaskResult,
+  TASK_HALF,
+} from "./spool_tasks.ts";
 
 const log = logger("lane");
 
@@ -51,6 +58,7 @@ export class Lane {
   readonly #o: LaneOptions;
   readonly #states: Record<HalfKind, HalfState> = { ingest: { kind: "idle" }, forward: { kind: "idle" } };
   readonly #backoffs: Record<HalfKind, Backoff>;
+  readonly #tasks = new PendingTasks();
   #port = 0;
 
   constructor(readonly index: number, options: LaneOptions) {
@@ -85,6 +93,18 @@ export class Lane {
     }
   }
 
+  /**
+   * Has one of the halves do something to the dead letter.
+   *
+   * @throws {SpoolTaskError} the half does not run, fails to do it, or ends before it answered
+   */
+  ask<T extends SpoolTask>(task: T): Promise<SpoolTaskResult[T["kind"]]> {
+    const kind = TASK_HALF[task.kind];
+    const state = this.#states[kind];
+    if (state.kind === "running") return this.#tasks.ask(task, (message) => state.host.post(message));
+    return Promise.reject(new SpoolTaskError(`the ${kind} half of lane ${this.index} does not run`));
+  }
+
   /** Finishes what is in flight within `graceMs` and stops one half; resolves when it has stopped. */
   async stop(kind: HalfKind, graceMs: number): Promise<void> {
     const state = this.#states[kind];
@@ -98,6 +118,7 @@ export class Lane {
     state.host.post({ type: "stop", graceMs });
     await stopped.promise;
     state.host.terminate();
+    this.#tasks.fail(kind, "the node stops");
   }
 
   /** Ends both halves at once. */
@@ -106,6 +127,7 @@ export class Lane {
       const state = this.#states[kind];
       if (state.kind === "waiting") state.timer.cancel();
       else if ("host" in state) state.host.terminate();
+      this.#tasks.fail(kind, "the node stops");
       this.#states[kind] = { kind: "stopped" };
     }
   }
@@ -137,6 +159,8 @@ export class Lane {
         return this.#onDeath(kind, host, message.message);
       case "limits":
         return this.#o.onLimits(message);
+      case "spool":
+        return this.#tasks.answered(message);
       case "stopped":
         if (state.kind === "stopping") state.stopped.resolve();
         this.#states[kind] = { kind: "stopped" };
@@ -147,6 +171,7 @@ export class Lane {
     const state = this.#states[kind];
     if (!("host" in state) || state.host !== host) return;
     host.terminate();
+    this.#tasks.fail(kind, reason);
     if (state.kind === "stopping") {
       log.error("the {kind} half died while stopping: {reason}", { lane: this.index, kind, reason });
       this.#states[kind] = { kind: "stopped" };

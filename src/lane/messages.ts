@@ -8,6 +8,7 @@ import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
 import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import type { ProjectSnapshot } from "../projects/project_table.ts";
+import type { SpoolAnswerMessage, SpoolTaskMessage } from "./spool_tasks.ts";
 
 /** Which half of a lane. */
 export type HalfKind = "ingest" | "forward";
@@ -33,15 +34,30 @@ export interface CommonOptions {
 /** Start of an ingest half. */
 export interface IngestOptions extends CommonOptions {
   readonly segmentBytesMax: number;
+  /** Fill levels from which on categories are refused, as shares of the bound. */
+  readonly shed: { readonly bulkyShare: number; readonly costlyShare: number };
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
+  /** Requests that are passed on to the upstream while their clients wait. */
+  readonly passing: {
+    readonly url: string;
+    readonly hostHeader: string | null;
+    readonly connectTimeoutMs: number;
+    readonly timeoutMs: number;
+    readonly requestsMax: number;
+    /** Whether the upstream's API is reached through the node. */
+    readonly isForwarding: boolean;
+    readonly payloadBytesMax: number;
+    readonly fileUploadBytesMax: number;
+    readonly chunkUploadBytesMax: number;
+  };
   readonly listener: {
     readonly exposure: "internet" | "load_balancer";
     readonly hostname: string;
     readonly port: number;
     readonly trustedProxies: readonly string[];
     readonly envelopeBytesMax: number;
-    readonly eventBytesMax: number;
+    readonly uploadBytesMax: number;
     readonly bodyMemoryBytesMax: number;
     readonly connectionsMax: number;
     readonly headersTimeoutMs: number;
@@ -51,12 +67,19 @@ export interface IngestOptions extends CommonOptions {
     readonly reusePort: boolean;
     /** False when the health routes live on an internal listener. */
     readonly healthRoutes: boolean;
+    readonly tunnel: {
+      readonly path: string;
+      readonly hosts: readonly string[];
+      readonly projectIds: readonly string[];
+    } | null;
   };
 }
 
 /** Start of a forward half. */
 export interface ForwardOptions extends CommonOptions {
   readonly checkpointIntervalMs: number;
+  readonly freshMs: number;
+  readonly backlogShare: number;
   readonly deadLetterBytesMax: number;
   readonly recordAgeMsMax: number;
   /** Largest envelope once decoded. */
@@ -88,6 +111,7 @@ export type ToHalf =
   | { readonly type: "start"; readonly kind: "forward"; readonly options: ForwardOptions }
   | { readonly type: "projects"; readonly snapshot: ProjectSnapshot }
   | ({ readonly type: "limits" } & LearnedLimits)
+  | SpoolTaskMessage
   /** Finish what is in flight within `graceMs`, make everything durable, then answer `stopped`. */
   | { readonly type: "stop"; readonly graceMs: number };
 
@@ -96,4 +120,5 @@ export type FromHalf =
   | { readonly type: "started"; readonly port: number | null }
   | { readonly type: "failed"; readonly message: string }
   | ({ readonly type: "limits" } & LearnedLimits)
+  | SpoolAnswerMessage
   | { readonly type: "stopped" };

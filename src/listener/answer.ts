@@ -5,15 +5,19 @@
  * request that the answer does not need.
  */
 import type { RequestError } from "../protocol/request_error.ts";
-import type { HeaderList, IncomingRequest } from "./incoming_request.ts";
+import type { AnswerBody, HeaderList, IncomingRequest } from "./incoming_request.ts";
 
 /** Answer of an endpoint, without the headers that every answer carries. */
 export interface Answer {
   readonly status: number;
   /** `null` sends no body. */
-  readonly body: string | null;
+  readonly body: AnswerBody;
   readonly contentType: string | null;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Further headers, as an upstream sent them; only `set-cookie` may occur more than once. */
+  readonly passedOn?: HeaderList;
+  /** The request's body was not read to its end, so the connection cannot go on. */
+  readonly closing?: boolean;
 }
 
 const JSON_TYPE = "application/json";
@@ -21,6 +25,11 @@ const JSON_TYPE = "application/json";
 /** Answer with a JSON text as its body. */
 export function jsonAnswer(status: number, body: string, headers?: Answer["headers"]): Answer {
   return { status, body, contentType: JSON_TYPE, headers };
+}
+
+/** Answer in plain text. */
+export function textAnswer(status: number, body: string): Answer {
+  return { status, body, contentType: "text/plain; charset=utf-8" };
 }
 
 /** Answer without a body. */
@@ -78,13 +87,14 @@ export class AnswerWriter {
    * @param closing tells the client that the connection ends with this answer
    */
   write(request: IncomingRequest, answer: Answer, cors: boolean, closing: boolean): Response {
-    const { status, body, contentType, headers } = answer;
-    if (cors && contentType === JSON_TYPE && !headers && !closing) {
+    const { status, body, contentType, headers, passedOn } = answer;
+    if (cors && contentType === JSON_TYPE && !headers && !closing && !passedOn) {
       return request.respond(status, this.#corsJson, body);
     }
     const list = [...(cors ? this.#cors : this.plainHeaders)];
     if (contentType !== null) list.push(["content-type", contentType]);
     for (const name in headers) list.push([name.toLowerCase(), headers[name]!]);
+    if (passedOn) list.push(...passedOn);
     if (closing) list.push(["connection", "close"]);
     return request.respond(status, list, body);
   }

@@ -15,11 +15,14 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { type Answer, AnswerWriter, emptyAnswer, errorAnswer, jsonAnswer, PREFLIGHT } from "./answer.ts";
 import type { BodyReader } from "./body_reader.ts";
-import type { HeaderList, IncomingRequest } from "./incoming_request.ts";
-import type { Endpoint, Route } from "./routes.ts";
+import type { HeaderList, IncomingRequest, RouteName } from "./incoming_request.ts";
+import type { Endpoint, PathParams, Route } from "./routes.ts";
 
 const log = logger("listener");
 const FAULT_LOG_INTERVAL_MS = 10_000;
+
+/** Routes whose answers are the upstream's; how long those take says nothing of the node. */
+const UPSTREAM_ROUTES: ReadonlySet<RouteName> = new Set(["forward", "upload"]);
 
 const NOT_FOUND = emptyAnswer(404);
 const INTERNAL_ERROR = jsonAnswer(500, `{"detail":"internal error"}`);
@@ -27,6 +30,8 @@ const INTERNAL_ERROR = jsonAnswer(500, `{"detail":"internal error"}`);
 /** Options of {@link App}. */
 export interface AppOptions {
   readonly routes: readonly Route[];
+  /** Takes what is below `/api/` and no route's. */
+  readonly fallback?: Route | null;
   /** Version in the `Server` header. */
   readonly version: string;
   readonly bodies: BodyReader;
@@ -61,7 +66,7 @@ export class App {
       this.#logFault(error);
       return this.#answer(incoming(c.req.raw), INTERNAL_ERROR, false, true);
     });
-    this.#hono.notFound((c) => this.#refuse(incoming(c.req.raw), NOT_FOUND, false));
+    this.#hono.notFound((c) => this.#fallBack(incoming(c.req.raw), c.req, o.fallback ?? null));
   }
 
   /** Answers one request through its `respond`. Never rejects. */
@@ -98,31 +103,44 @@ export class App {
   }
 
   #dispatch(route: Route): (c: Context) => Response | Promise<Response> {
-    const notAllowed = emptyAnswer(405, { allow: [...route.methods.keys()].join(",") });
+    const refusal = notAllowed(route);
     return (c) => {
       const request = incoming(c.req.raw);
       const endpoint = route.methods.get(request.method);
       if (endpoint) {
         request.route = route.name;
-        return this.#run(endpoint, request, c.req.param("project_id") ?? "", route);
+        return this.#run(endpoint, request, c.req, route);
       }
       if (!route.ingestion || request.method !== "OPTIONS") {
         request.route = route.name;
-        return this.#refuse(request, notAllowed, route.ingestion);
+        return this.#refuse(request, refusal, route.ingestion);
       }
       request.route = "preflight";
       return this.#refuse(request, PREFLIGHT, false);
     };
   }
 
+  /** What no route takes: the API of the upstream, or nothing (ingestion reference, section 1.4). */
+  #fallBack(request: IncomingRequest, path: PathParams, fallback: Route | null): Promise<Response> {
+    if (fallback === null || !request.path.startsWith("/api/") || request.path === "/api/") {
+      return this.#refuse(request, NOT_FOUND, false);
+    }
+    const endpoint = fallback.methods.get(request.method);
+    request.route = fallback.name;
+    return endpoint
+      ? this.#run(endpoint, request, path, fallback)
+      : this.#refuse(request, notAllowed(fallback), false);
+  }
+
   async #run(
     endpoint: Endpoint,
     request: IncomingRequest,
-    projectId: string,
+    path: PathParams,
     route: Route,
   ): Promise<Response> {
     try {
-      return this.#answer(request, await endpoint(request, projectId), route.ingestion, this.closing);
+      const answer = await endpoint(request, path.param("project_id") ?? "", path);
+      return this.#answer(request, answer, route.ingestion, this.closing || answer.closing === true);
     } catch (error) {
       if (error instanceof RequestError) return this.#refuseError(request, error, route);
       this.#logFault(error);
@@ -131,8 +149,10 @@ export class App {
   }
 
   #refuseError(request: IncomingRequest, error: RequestError, route: Route): Promise<Response> {
-    // What was handed inwards is accounted for there, by item.
-    if (!request.isSubmitted) this.#metrics.add(METRICS.outcomes, 1, "invalid", error.reason, "default");
+    // What was handed inwards is accounted for there, by item; what is no telemetry has no outcome.
+    if (route.ingestion && !request.isSubmitted) {
+      this.#metrics.add(METRICS.outcomes, 1, "invalid", error.reason, "default");
+    }
     // In a Relay an outer layer refuses unknown encodings, out of reach of the CORS layer: section 5.4.
     const isOuter = error.status === 415 && "accept-encoding" in error.headers;
     return this.#refuse(request, errorAnswer(error), route.ingestion && !isOuter);
@@ -148,7 +168,9 @@ export class App {
     const metrics = this.#metrics;
     metrics.add(METRICS.requests, 1, request.route, String(answer.status));
     metrics.add(METRICS.requestsInFlight, -1);
-    metrics.observe(METRICS.answerTime, (this.#clock.monotonic() - request.startedMs) / 1000);
+    if (!UPSTREAM_ROUTES.has(request.route)) {
+      metrics.observe(METRICS.answerTime, (this.#clock.monotonic() - request.startedMs) / 1000);
+    }
     return this.#writer.write(request, answer, cors, closing);
   }
 
@@ -160,6 +182,10 @@ export class App {
       stack: error instanceof Error ? error.stack ?? error.message : String(error),
     });
   }
+}
+
+function notAllowed({ methods }: Route): Answer {
+  return emptyAnswer(405, { allow: [...methods.keys()].join(",") });
 }
 
 /** The router passes its request through untouched, and looks at nothing of it but `method`. */

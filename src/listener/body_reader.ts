@@ -51,10 +51,24 @@ export class BodyReader {
     return this.#budget.held;
   }
 
+  /** What all bodies share; for endpoints that inflate parts of one. */
+  get budget(): BodyBudget {
+    return this.#budget;
+  }
+
   /** Resolves at the first moment at which no body is being read. */
   whenIdle(): Promise<void> {
     if (this.#reading === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Counts one more body as being read, until the returned function is called. */
+  track(): () => void {
+    this.#reading++;
+    return () => {
+      if (--this.#reading > 0) return;
+      for (const resolve of this.#idle.splice(0)) resolve();
+    };
   }
 
   /**
@@ -94,7 +108,7 @@ export class BodyReader {
   async #receive(request: IncomingRequest, limit: number): Promise<Uint8Array> {
     const announced = announcedLength(request);
     if (announced > limit) throw lengthExceeded();
-    this.#reading++;
+    const done = this.track();
     try {
       return announced >= 0 && announced <= WHOLE_BYTES_MAX
         ? await this.#receiveWhole(request, announced)
@@ -102,9 +116,7 @@ export class BodyReader {
     } catch (error) {
       throw error instanceof BodyError ? unreadable(error) : error;
     } finally {
-      if (--this.#reading === 0 && this.#idle.length > 0) {
-        for (const resolve of this.#idle.splice(0)) resolve();
-      }
+      done();
     }
   }
 
@@ -146,12 +158,13 @@ function plainBytes(bytes: Uint8Array): Uint8Array {
 }
 
 /** Announced length of a body in bytes; -1 when there is none (the engines have checked its form). */
-function announcedLength(request: IncomingRequest): number {
+export function announcedLength(request: IncomingRequest): number {
   const text = request.header("content-length");
   return text === null ? -1 : Number.parseInt(text, 10);
 }
 
-function unreadable(error: BodyError): RequestError {
+/** Answer to a body that could not be read to its end: 408 or 400. */
+export function unreadable(error: BodyError): RequestError {
   return error.kind === "timeout"
     ? RequestError.text(408, "no_data", "Failed to buffer the request body: timed out")
     : RequestError.text(

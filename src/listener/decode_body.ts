@@ -173,7 +173,8 @@ function createDecoder(
   return encoding === "gzip" ? zlib.createGunzip() : zlib.createInflate();
 }
 
-function corrupt(): RequestError {
+/** Answer to a body that cannot be decoded. */
+export function corrupt(): RequestError {
   return RequestError.text(
     400,
     "invalid_compression",

@@ -6,10 +6,30 @@
  */
 
 /** Label of the route that answered, for metrics. */
-export type RouteName = "envelope" | "store" | "healthcheck" | "live" | "preflight" | "other";
+export type RouteName =
+  | "envelope"
+  | "store"
+  | "security"
+  | "nel"
+  | "minidump"
+  | "unreal"
+  | "attachments"
+  | "cron"
+  | "otlp"
+  | "vercel"
+  | "upload"
+  | "tunnel"
+  | "forward"
+  | "healthcheck"
+  | "live"
+  | "preflight"
+  | "other";
 
 /** Names and values of an answer's headers, names in lower case. */
 export type HeaderList = readonly [string, string][];
+
+/** Body of an answer; `null` for none. A stream is read to its end or cancelled; one that fails cuts the connection. */
+export type AnswerBody = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
 
 /** One request on its way through the listener. */
 export abstract class IncomingRequest {
@@ -39,6 +59,12 @@ export abstract class IncomingRequest {
   /** Value of a header, lines of the same name joined with ", "; `name` in lower case. */
   abstract header(name: string): string | null;
 
+  /** All headers, names in lower case. */
+  abstract headerList(): HeaderList;
+
+  /** Aborts when the client goes away before its answer; on older runtimes also after a complete one. */
+  abstract get signal(): AbortSignal;
+
   /** Address of the socket's other end. */
   abstract get peer(): string;
 
@@ -58,7 +84,7 @@ export abstract class IncomingRequest {
   abstract chunks(take: (chunk: Uint8Array) => boolean): Promise<boolean>;
 
   /** Answers the request; called once. */
-  abstract respond(status: number, headers: HeaderList, body: string | null): Response;
+  abstract respond(status: number, headers: HeaderList, body: AnswerBody): Response;
 }
 
 /** The client went away in the middle of its body, sent it too slowly, or broke its framing. */

@@ -3,12 +3,12 @@
  */
 import type { Envelope } from "../protocol/envelope.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
-import type { RequestMeta } from "../protocol/request_meta.ts";
+import type { Passthrough, RequestMeta } from "../protocol/request_meta.ts";
 
 /** A request that authenticated and parsed. */
 export interface Submission {
   /** Everything of the request that has to survive until it is forwarded. */
-  readonly meta: Omit<RequestMeta, "quantities">;
+  readonly meta: Omit<RequestMeta, "quantities"> & { readonly passthrough: null };
   /** The envelope, over its decoded bytes. */
   readonly envelope: Envelope;
   /**
@@ -17,6 +17,16 @@ export interface Submission {
    */
   readonly body: readonly Uint8Array[];
 }
+
+/** A request whose body only the upstream can read. */
+export interface PassthroughSubmission {
+  readonly meta: RequestMeta & { readonly passthrough: Passthrough };
+  /** As received, in `meta.contentEncoding`. */
+  readonly body: Uint8Array;
+}
+
+/** Reason of the limit that stands for a full spool: nothing was kept. */
+export const SPOOL_FULL = "spool_full";
 
 /** Takes submissions; implemented by the ingest half of a lane. */
 export interface Ingress {
@@ -29,4 +39,14 @@ export interface Ingress {
    * @throws {RequestError} 403, 413, 429 or 503 when nothing was kept
    */
   submit(submission: Submission): Promise<readonly RateLimit[]>;
+
+  /**
+   * The same for a body that is kept or refused as a whole.
+   *
+   * @throws {RequestError} 403 or 503 when nothing was kept
+   */
+  submitPassthrough(submission: PassthroughSubmission): Promise<readonly RateLimit[]>;
+
+  /** The project a key belongs to, if its state is known and says so; for requests that name none. */
+  projectIdOf(key: string): string | null;
 }

@@ -29,6 +29,8 @@ export type Exposure = "internet" | "load_balancer";
 export interface ListenerOptions extends Omit<EngineOptions, "app"> {
   readonly exposure: Exposure;
   readonly routes: readonly Route[];
+  /** Takes what is below `/api/` and no route's. */
+  readonly fallback?: Route | null;
   /** Version in the `Server` header. */
   readonly version: string;
   /** Shared with the ingestion routes. */

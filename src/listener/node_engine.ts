@@ -15,7 +15,7 @@ import type { Clock } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
 import type { App } from "./app.ts";
 import { type Engine, type EngineOptions, isHost } from "./engine.ts";
-import { BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
+import { type AnswerBody, BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
 
 const log = logger("listener");
 
@@ -101,6 +101,9 @@ const SENT = new Response(null);
 class NodeRequest extends IncomingRequest {
   #ended = false;
   #failure: BodyError | null = null;
+  #gone: AbortController | null = null;
+  /** Ends the reading of a body that is waited for. */
+  #giveUp: (() => void) | null = null;
 
   constructor(
     readonly request: http.IncomingMessage,
@@ -109,6 +112,8 @@ class NodeRequest extends IncomingRequest {
     readonly bodyTimeoutMs: number,
   ) {
     super(request.method ?? "", request.url ?? "/");
+    // Told to whoever reads the body; with nobody reading it concerns nobody.
+    request.on("error", () => {});
   }
 
   override get peer(): string {
@@ -121,6 +126,22 @@ class NodeRequest extends IncomingRequest {
     return typeof value === "string" ? value : value.join(", ");
   }
 
+  override headerList(): HeaderList {
+    return Object.entries(this.request.headers).flatMap(([name, value]): [string, string][] =>
+      value === undefined ? [] : typeof value === "string" ? [[name, value]] : value.map((one) => [name, one])
+    );
+  }
+
+  override get signal(): AbortSignal {
+    if (this.#gone === null) {
+      const { response } = this;
+      const gone = this.#gone = new AbortController();
+      if (response.destroyed) gone.abort();
+      response.once("close", () => response.writableFinished || gone.abort());
+    }
+    return this.#gone.signal;
+  }
+
   override async bytes(): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     await this.chunks((chunk) => chunks.push(chunk) > 0);
@@ -130,6 +151,12 @@ class NodeRequest extends IncomingRequest {
   override chunks(take: (chunk: Uint8Array) => boolean): Promise<boolean> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#ended) return Promise.resolve(true);
+    // Nobody was listening when the body ended, or the client went away, between two calls.
+    if (this.request.readableEnded) {
+      this.#ended = true;
+      return Promise.resolve(true);
+    }
+    if (this.request.destroyed) return Promise.reject(this.#failure = new BodyError("broken"));
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const { request, clock, bodyTimeoutMs } = this;
     const fail = (kind: BodyError["kind"], cause?: unknown) => {
@@ -154,21 +181,51 @@ class NodeRequest extends IncomingRequest {
     const stop = () => {
       timer.cancel();
       request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onError);
-      request.on("error", () => {});
+      this.#giveUp = null;
       if (!this.#ended) request.pause();
     };
+    this.#giveUp = onClose;
     request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onError);
     request.resume();
     return promise;
   }
 
-  override respond(status: number, headers: HeaderList, body: string | null): Response {
+  override respond(status: number, headers: HeaderList, body: AnswerBody): Response {
     const { response } = this;
+    // Nobody reads on after the answer.
+    this.#giveUp?.();
     response.statusCode = status;
-    for (const [name, value] of headers) response.setHeader(name, value);
+    for (const [name, value] of headers) {
+      if (name === "set-cookie") response.appendHeader(name, value);
+      else response.setHeader(name, value);
+    }
     // Older runtimes compress answers of any size, which some clients cannot read: section 4.1.
-    if (!NODE_ENGINE_IS_COMPLETE) response.setHeader("content-encoding", "identity");
-    response.end(body ?? undefined);
+    if (!NODE_ENGINE_IS_COMPLETE && !response.hasHeader("content-encoding")) {
+      response.setHeader("content-encoding", "identity");
+    }
+    if (body instanceof ReadableStream) void sendStream(response, body);
+    else response.end(body ?? undefined);
     return SENT;
+  }
+}
+
+/** Sends a body as fast as the client takes it. Never rejects. */
+async function sendStream(response: http.ServerResponse, body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader();
+  const { promise: gone, resolve: onClose } = Promise.withResolvers<void>();
+  response.once("close", onClose);
+  void gone.then(() => reader.cancel()).catch(() => {});
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      if (response.write(next.value)) continue;
+      const { promise: drained, resolve: onDrain } = Promise.withResolvers<void>();
+      response.once("drain", onDrain);
+      await Promise.race([drained, gone]);
+      response.off("drain", onDrain);
+    }
+    response.end();
+  } catch (error) {
+    // A proper end would pass a part off as the whole. Older runtimes cut the connection only if there is an error.
+    response.destroy(error instanceof Error ? error : new Error(String(error)));
   }
 }

@@ -10,3 +10,8 @@ export function lengthExceeded(): RequestError {
 export function queueFailed(): RequestError {
   return RequestError.json(503, "queue_failed", "failed to queue envelope");
 }
+
+/** 415 for a content type an endpoint does not take, without a body: ingestion reference, section 1.2. */
+export function unsupportedType(): RequestError {
+  return RequestError.empty(415, "content_type");
+}

@@ -15,9 +15,15 @@ import { Backoff } from "../core/backoff.ts";
 import { logger } from "../telemetry/log.ts";
 import type { App } from "./app.ts";
 import { type Engine, type EngineOptions, isHost } from "./engine.ts";
-import { BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
+import { UpstreamError } from "../upstream/upstream_error.ts";
+import { NODE_ENGINE_IS_COMPLETE } from "./node_engine.ts";
+import { type AnswerBody, BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
 
 const log = logger("listener");
+
+const ENCODING = "content-encoding";
+/** Older runtimes compress streamed answers, unless these say how they are encoded. */
+const LEAVES_ANSWERS_ALONE = NODE_ENGINE_IS_COMPLETE;
 
 type ServeInfo = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
@@ -70,7 +76,8 @@ class ServeEngine implements Engine {
       reusePort,
       signal: this.#abort.signal,
       onListen: () => {},
-      onError: (error) => this.#app.fault(error),
+      // An answer whose rest the upstream did not send; its head is out, and its connection is cut.
+      onError: (error) => error instanceof UpstreamError ? new Response(null) : this.#app.fault(error),
     }, (request, info) => this.#handle(request, info));
     server.finished.catch((error) => this.#restart(error));
     return server;
@@ -116,6 +123,14 @@ class ServeRequest extends IncomingRequest {
     return this.#request.headers.get(name);
   }
 
+  override headerList(): HeaderList {
+    return [...this.#request.headers];
+  }
+
+  override get signal(): AbortSignal {
+    return this.#request.signal;
+  }
+
   override async bytes(): Promise<Uint8Array> {
     try {
       return await this.#request.bytes();
@@ -143,9 +158,15 @@ class ServeRequest extends IncomingRequest {
     }
   }
 
-  override respond(status: number, headers: HeaderList, body: string | null): Response {
+  override respond(status: number, headers: HeaderList, body: AnswerBody): Response {
     // What is left of a body nobody reads on would be held until the client goes away.
     if (this.#reader && !this.#isDone) void this.#reader.cancel().catch(() => {});
-    return new Response(body, { status, headers: headers as [string, string][] });
+    const list = headers as [string, string][];
+    if (
+      body instanceof ReadableStream && !LEAVES_ANSWERS_ALONE && !list.some(([name]) => name === ENCODING)
+    ) {
+      return new Response(body, { status, headers: [...list, [ENCODING, "identity"]] });
+    }
+    return new Response(body as BodyInit | null, { status, headers: list });
   }
 }

@@ -1,13 +1,14 @@
 /**
- * From an authenticated body to a {@link Submission} and its answer; the part that all ingestion endpoints share.
+ * From an authenticated body to a submission and its answer; the part that all ingestion endpoints share.
  *
- * Order of work: ingestion reference, section 5.1. What the envelope's own header says about its sender wins over what
- * the request says (section 6.1), because that is how chained relays pass on the client's address.
+ * Three ways in: an envelope as it was sent, items that an endpoint makes an envelope of, and bodies that only the
+ * upstream can read. Order of work: ingestion reference, section 5.1.
  */
 import { concatBytes } from "../core/bytes.ts";
-import type { Clock } from "../core/clock.ts";
 import type { CidrSet } from "../core/cidr.ts";
+import type { Clock } from "../core/clock.ts";
 import {
+  buildEnvelope,
   checkEnvelopeMeta,
   type Envelope,
   type EnvelopeHeaders,
@@ -16,14 +17,21 @@ import {
   rewriteEnvelope,
 } from "../protocol/envelope.ts";
 import { newEventId } from "../protocol/event_id.ts";
+import type { ItemLimits } from "../protocol/item_limits.ts";
+import type { Quantity } from "../protocol/item_type.ts";
 import { formatRateLimits, type RateLimit, retryAfterSeconds } from "../protocol/rate_limit.ts";
-import { extractAuth, type RequestAuth } from "../protocol/request_auth.ts";
-import type { RequestMeta } from "../protocol/request_meta.ts";
+import type { BodyEncoding } from "../protocol/request_meta.ts";
+import type { Metrics } from "../telemetry/registry.ts";
 import { type Answer, jsonAnswer } from "./answer.ts";
 import type { Body, BodyReader } from "./body_reader.ts";
 import { clientAddress } from "./client_address.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
-import type { Ingress, Submission } from "./ingress.ts";
+import { type Ingress, SPOOL_FULL } from "./ingress.ts";
+import { queueFailed } from "./refusals.ts";
+import type { Sender } from "./sender.ts";
+import { CLIENT_CLAIMS, requestOrigin, senderMeta } from "./sender_meta.ts";
+
+export { keySender, requestAuth, type Sender } from "./sender.ts";
 
 /** What the ingestion endpoints work with. */
 export interface IngestionDeps {
@@ -34,25 +42,11 @@ export interface IngestionDeps {
   readonly trustedProxies: CidrSet | null;
   /** `limits.max_envelope_size`. */
   readonly maxEnvelopeBytes: number;
-  /** `limits.max_event_size`. */
-  readonly maxEventBytes: number;
-}
-
-/** Who sends an envelope. */
-export interface Sender {
-  readonly projectId: string;
-  readonly auth: RequestAuth;
-  /** The sender was stated by the request, so the envelope's header must agree with it. */
-  readonly checked: boolean;
-}
-
-/** Authorization found in the request itself; null when there is none. */
-export function requestAuth(request: IncomingRequest): RequestAuth | null {
-  return extractAuth({
-    xSentryAuth: request.header("x-sentry-auth"),
-    authorization: request.header("authorization"),
-    rawQuery: request.query,
-  });
+  readonly metrics: Metrics;
+  /** `limits.max_upload_size`. */
+  readonly maxUploadBytes: number;
+  /** `limits` of items, which are limits of bodies where a body is one item. */
+  readonly itemLimits: ItemLimits;
 }
 
 /**
@@ -63,32 +57,132 @@ export function requestAuth(request: IncomingRequest): RequestAuth | null {
 export async function submitEnvelope(
   deps: IngestionDeps,
   request: IncomingRequest,
-  sender: Sender,
+  stated: Sender,
   body: Pick<Body, "received" | "decoded" | "encoding">,
 ): Promise<Answer> {
   const parsed = parseEnvelope(body.decoded);
-  const origin = requestOrigin(request);
+  const projectId = stated.projectId || (parsed.dsn?.projectId ?? "");
+  const sender = stated.projectId === "" ? { ...stated, projectId } : stated;
   if (sender.checked) {
-    checkEnvelopeMeta(parsed, { projectId: sender.projectId, key: sender.auth.key, origin });
+    checkEnvelopeMeta(parsed, { projectId, key: sender.auth.key, origin: requestOrigin(request) });
   }
   if (parsed.items.length === 0) return accepted(parsed.eventId);
-  const isIdMissing = needsEventId(parsed);
-  const envelope = isIdMissing ? withEventId(parsed) : parsed;
-  request.isSubmitted = true;
-  const limits = await deps.ingress.submit({
-    meta: metaOf(deps, request, sender, envelope, origin, isIdMissing ? "" : body.encoding),
-    envelope,
-    body: [isIdMissing ? envelope.bytes : body.received],
-  });
+  const changes = changesTo(parsed, deps, request);
+  const envelope = changes === null ? parsed : withHeaders(parsed, changes);
+  const stored = changes === null
+    ? { bytes: body.received, encoding: body.encoding }
+    : { bytes: envelope.bytes, encoding: "" as const };
+  const limits = await handIn(deps, request, sender, envelope, stored);
   return limits.length > 0 ? limited(limits, deps.clock.now()) : accepted(envelope.eventId);
 }
 
-/** The envelope with an id made up for it: section 3.2. */
-function withEventId(envelope: Envelope): Envelope {
-  return parseEnvelope(concatBytes(rewriteEnvelope(envelope, { headers: { event_id: newEventId() } })));
+/** What {@link submitItems} makes an envelope of. */
+export interface BuiltEnvelope {
+  readonly eventId: string | null;
+  /** Further keys of the envelope's header. */
+  readonly headers?: object;
+  /** Each item gets its `length`. */
+  readonly items: readonly { readonly headers: object; readonly payload: Uint8Array }[];
 }
 
-function accepted(eventId: string | null): Answer {
+/**
+ * Hands items inwards as one envelope, for endpoints whose requests hold none.
+ *
+ * The endpoint words the answer; see {@link accepted}, {@link limited} and {@link untold}.
+ *
+ * @throws {RequestError} 403, 413 or 503
+ */
+export async function submitItems(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  sender: Sender,
+  { eventId, headers, items }: BuiltEnvelope,
+): Promise<readonly RateLimit[]> {
+  const id = eventId === null ? {} : { event_id: eventId };
+  const bytes = concatBytes(buildEnvelope({ ...id, ...headers }, items));
+  return await handIn(deps, request, sender, parseEnvelope(bytes), { bytes, encoding: "" });
+}
+
+/** What {@link submitPassthrough} sends on. */
+export interface PassthroughRequest {
+  /** The upstream's path and query. The query must not authenticate: the sender's key goes into a header. */
+  readonly path: string;
+  readonly contentType: string | null;
+  readonly body: Pick<Body, "received" | "encoding">;
+  /** What the body counts for; it is not read. */
+  readonly quantities: readonly Quantity[];
+}
+
+/**
+ * Hands a body inwards that is to reach the upstream's own route as it came.
+ *
+ * It waits on disk like an envelope and is limited as a whole. The endpoint words the answer.
+ *
+ * @throws {RequestError} 403 or 503
+ */
+export async function submitPassthrough(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  sender: Sender,
+  { path, contentType, body, quantities }: PassthroughRequest,
+): Promise<readonly RateLimit[]> {
+  request.isSubmitted = true;
+  return await deps.ingress.submitPassthrough({
+    meta: {
+      ...senderMeta(request, sender, NO_HEADERS, deps.trustedProxies),
+      contentEncoding: body.encoding,
+      eventId: null,
+      quantities,
+      passthrough: { path, contentType },
+    },
+    body: body.received,
+  });
+}
+
+const NO_HEADERS: EnvelopeHeaders = {};
+
+async function handIn(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  sender: Sender,
+  envelope: Envelope,
+  stored: { readonly bytes: Uint8Array; readonly encoding: BodyEncoding },
+): Promise<readonly RateLimit[]> {
+  request.isSubmitted = true;
+  return await deps.ingress.submit({
+    meta: {
+      ...senderMeta(request, sender, envelope.headers, deps.trustedProxies),
+      contentEncoding: stored.encoding,
+      eventId: envelope.eventId,
+      passthrough: null,
+    },
+    envelope,
+    body: [stored.bytes],
+  });
+}
+
+/**
+ * Keys of the header to set, or with `undefined` to remove: an id that is missing (section 3.2), and what the upstream
+ * would believe about the client although this node does not (section 6.1). Of what SDKs send, hardly anything changes.
+ */
+function changesTo(
+  envelope: Envelope,
+  { trustedProxies }: IngestionDeps,
+  request: IncomingRequest,
+): EnvelopeHeaders | null {
+  const { headers } = envelope;
+  const id = needsEventId(envelope) ? { event_id: newEventId() } : null;
+  const hasClaims = CLIENT_CLAIMS.some((name) => headers[name] !== undefined);
+  if (!hasClaims || clientAddress(request, trustedProxies).isPeerTrusted) return id;
+  return { ...id, ...Object.fromEntries(CLIENT_CLAIMS.map((name) => [name, undefined])) };
+}
+
+function withHeaders(envelope: Envelope, headers: EnvelopeHeaders): Envelope {
+  return parseEnvelope(concatBytes(rewriteEnvelope(envelope, { headers })));
+}
+
+/** 200 of the endpoints that answer with the event's id. */
+export function accepted(eventId: string | null): Answer {
   return jsonAnswer(200, eventId === null ? "{}" : `{"id":"${eventId}"}`);
 }
 
@@ -99,59 +193,18 @@ const LIMITED_BODY = JSON.stringify({
 });
 
 /** 429 for an envelope of which something was limited, even when the rest was kept: section 5.5. */
-function limited(limits: readonly RateLimit[], nowMs: number): Answer {
+export function limited(limits: readonly RateLimit[], nowMs: number): Answer {
   return jsonAnswer(429, LIMITED_BODY, {
     "retry-after": String(retryAfterSeconds(limits, nowMs)),
     "x-sentry-rate-limits": formatRateLimits(limits, nowMs),
   });
 }
 
-function metaOf(
-  deps: IngestionDeps,
-  request: IncomingRequest,
-  { projectId, auth }: Sender,
-  { headers, eventId }: Envelope,
-  origin: string | null,
-  contentEncoding: RequestMeta["contentEncoding"],
-): Submission["meta"] {
-  const { address, forwardedFor, isPeerTrusted } = clientAddress(request, deps.trustedProxies);
-  const stated = (name: string): string | null => isPeerTrusted ? text(headers, name) : null;
-  return {
-    projectId,
-    key: auth.key,
-    version: (headers.version as number | undefined) ?? auth.version,
-    client: text(headers, "client") ?? auth.client,
-    origin: text(headers, "origin") ?? origin,
-    remoteAddr: stated("remote_addr") ?? address,
-    forwardedFor: stated("forwarded_for") ?? forwardedFor,
-    userAgent: text(headers, "user_agent") ?? request.header("user-agent"),
-    noCache: auth.noCache || headers["no_cache"] === true,
-    contentEncoding,
-    eventId,
-  };
-}
-
-const HEADER_VALUE = /^[\t\x20-\x7e]{1,4096}$/;
-
-/** A value of the envelope's header; it goes into the headers of a request, so what cannot stand there is ignored. */
-function text(headers: EnvelopeHeaders, name: string): string | null {
-  const value = headers[name];
-  return typeof value === "string" && HEADER_VALUE.test(value) ? value : null;
-}
-
-let lastOrigin = "";
-let lastOriginUrl: string | null = null;
-
 /**
- * `Origin`, else `Referer`, as a normalised URL; anything but an http(s) URL counts as none: section 5.4.
+ * Passes over limits, for endpoints that never answer 429 (section 5.5): their clients would send the same again.
  *
- * The last one is remembered, because pages send many envelopes and reading a URL costs as much as authorization.
+ * @throws {RequestError} 503 when the limit is the node's own full spool, because nothing of the request is on disk then
  */
-function requestOrigin(request: IncomingRequest): string | null {
-  const header = request.header("origin") ?? request.header("referer");
-  if (header === null || header === lastOrigin) return header === null ? null : lastOriginUrl;
-  const url = URL.parse(header);
-  lastOrigin = header;
-  lastOriginUrl = url !== null && (url.protocol === "https:" || url.protocol === "http:") ? url.href : null;
-  return lastOriginUrl;
+export function untold(limits: readonly RateLimit[]): void {
+  if (limits.some(({ reason }) => reason === SPOOL_FULL)) throw queueFailed();
 }

@@ -14,15 +14,21 @@ import type { RateLimitTable } from "./rate_limit_table.ts";
 /** Who sent an envelope, as far as admission asks. */
 export interface AdmissionRequest {
   readonly key: string;
+  /** Empty when the request names none. */
   readonly projectId: string;
   readonly origin: string | null;
+  /** Features its envelope asks for. */
+  readonly requiredFeatures?: readonly string[];
 }
 
 /** Verdict of {@link Admission.decide}. */
 export type AdmissionVerdict =
   | {
     readonly kind: "admitted";
-    /** The project to forward to; differs from the request's only with `relay.override_project_ids`. */
+    /**
+     * The project to forward to; differs from the request's only if that names none, or with
+     * `relay.override_project_ids`.
+     */
     readonly projectId: string;
     /** Limits that are active for the key. */
     readonly limits: readonly RateLimit[];
@@ -31,7 +37,7 @@ export type AdmissionVerdict =
     readonly kind: "refused";
     readonly reason: Reason;
     /** Name of the refusal in the client's answer. */
-    readonly name: "ProjectId" | "Cors";
+    readonly name: "ProjectId" | "Cors" | `FeatureDisabled(${string})`;
   };
 
 /** Quotas of limit 0 are announced for this long: control reference, section 6. */
@@ -44,7 +50,7 @@ const WRONG_ORIGIN: AdmissionVerdict = { kind: "refused", reason: "cors", name: 
 export class Admission {
   constructor(public projects: ProjectTable, readonly limits: RateLimitTable) {}
 
-  decide({ key, projectId, origin }: AdmissionRequest, nowMs: number): AdmissionVerdict {
+  decide({ key, projectId, origin, requiredFeatures }: AdmissionRequest, nowMs: number): AdmissionVerdict {
     const learned = this.limits.active(key, nowMs);
     const lookup = this.projects.lookup(key);
     if (lookup.kind === "unknown") {
@@ -53,8 +59,10 @@ export class Admission {
     const { state } = lookup;
     if (state.disabled) return UNKNOWN_PROJECT;
     const own = state.projectId ?? projectId;
-    if (own !== projectId && !this.projects.overrideProjectIds) return UNKNOWN_PROJECT;
+    if (own !== projectId && projectId !== "" && !this.projects.overrideProjectIds) return UNKNOWN_PROJECT;
     if (!isOriginAllowed(origin, state.allowedDomains)) return WRONG_ORIGIN;
+    const missing = requiredFeatures?.find((feature) => !state.features.includes(feature));
+    if (missing !== undefined) return featureDisabled(missing);
     const blocking = state.blockingQuotas.map((quota) => blockingLimit(quota, nowMs));
     return {
       kind: "admitted",
@@ -62,6 +70,10 @@ export class Admission {
       limits: blocking.length > 0 ? [...blocking, ...learned] : learned,
     };
   }
+}
+
+function featureDisabled(feature: string): AdmissionVerdict {
+  return { kind: "refused", reason: "feature_disabled", name: `FeatureDisabled(${feature.slice(0, 64)})` };
 }
 
 function blockingLimit({ categories, scope, reason }: BlockingQuota, nowMs: number): RateLimit {

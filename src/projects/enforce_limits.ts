@@ -7,7 +7,7 @@
  */
 import type { DataCategory } from "../protocol/data_category.ts";
 import type { EnvelopeItem } from "../protocol/envelope.ts";
-import { createsEvent, itemQuantities, limitCategories } from "../protocol/item_type.ts";
+import { createsEvent, itemQuantities, limitCategories, type Quantity } from "../protocol/item_type.ts";
 import { limitApplies, type RateLimit } from "../protocol/rate_limit.ts";
 
 /** Quantity that a limit removed. */
@@ -63,6 +63,16 @@ export function enforceLimits(
     }
   }
   return { kept, applied: [...applied], dropped };
+}
+
+/** Limits that hold for any of the categories; for records that are kept or dropped as a whole. */
+export function matchingLimits(
+  quantities: readonly Quantity[],
+  limits: readonly RateLimit[],
+  nowMs: number,
+): readonly RateLimit[] {
+  if (limits.length === 0) return limits;
+  return limits.filter((limit) => quantities.some(([category]) => limitApplies(limit, category, nowMs)));
 }
 
 function isCrashAttachment(item: EnvelopeItem): boolean {

@@ -32,6 +32,7 @@ export const projectDocument = z.object({
   config: z.object({
     allowedDomains: z.array(z.string()).default(["*"]),
     quotas: z.array(quota).default([]),
+    features: z.array(z.string()).nullish(),
   }).prefault({}),
 });
 
@@ -50,6 +51,8 @@ export interface ProjectState {
   readonly projectId: string | null;
   readonly allowedDomains: readonly string[];
   readonly blockingQuotas: readonly BlockingQuota[];
+  /** Names of features that are on for the project. */
+  readonly features: readonly string[];
 }
 
 /** The states a document describes, one per public key. A key that is not enabled counts as disabled. */
@@ -68,6 +71,7 @@ export function projectStates(
       projectId,
       allowedDomains: document.config.allowedDomains,
       blockingQuotas: document.config.quotas.flatMap((entry) => blockingQuota(entry, ids) ?? []),
+      features: document.config.features ?? [],
     }];
   });
 }

@@ -21,6 +21,7 @@ export interface EnvelopeHeaders {
   readonly no_cache?: boolean;
   /** RFC 3339. */
   readonly sent_at?: string | null;
+  readonly required_features?: readonly string[];
   /** Dynamic sampling context; of any shape, since an invalid one is no error. */
   readonly trace?: unknown;
   readonly [other: string]: unknown;

@@ -11,3 +11,8 @@ export function parseEventId(text: string): string | null {
 export function newEventId(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }
+
+/** An event id as a UUID with dashes, which some clients expect. */
+export function hyphenated(eventId: string): string {
+  return eventId.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

@@ -39,6 +39,13 @@ export class RequestError extends Error {
     return new RequestError(status, reason, { kind: "json", detail, causes }, headers);
   }
 
+  /** 400 for a body that is no JSON, as Relay words it: with the cause in the detail, too. */
+  static invalidJson(error: unknown): RequestError {
+    const cause = error instanceof Error ? error.message : "invalid JSON";
+    const detail = `invalid JSON data: Error(${JSON.stringify(cause)})`;
+    return RequestError.json(400, "invalid_json", detail, [cause]);
+  }
+
   /** Answer in plain text. */
   static text(status: number, reason: Reason, text: string): RequestError {
     return new RequestError(status, reason, { kind: "text", text });

@@ -12,7 +12,7 @@ export type BodyEncoding = "" | "gzip" | "deflate" | "br" | "zstd";
 
 /** Everything of a request that has to survive until it is forwarded (ingestion reference, sections 6.1 and 6.2). */
 export interface RequestMeta {
-  /** Canonical decimal project id. */
+  /** Canonical decimal project id; empty when the request named none and no project state said it. */
   readonly projectId: string;
   /** Public key, 32 characters. */
   readonly key: string;
@@ -27,6 +27,7 @@ export interface RequestMeta {
   /** Chain of addresses, nearest last, ready to be sent as `X-Forwarded-For`. */
   readonly forwardedFor: string;
   readonly userAgent: string | null;
+  readonly clientHints: ClientHints | null;
   /** The key carried the `no-cache` flag. */
   readonly noCache: boolean;
   /** Encoding of the stored body. */
@@ -35,7 +36,27 @@ export interface RequestMeta {
   readonly eventId: string | null;
   /** What the record counts for, to account for it if it is lost. */
   readonly quantities: readonly (readonly [DataCategory, number])[];
+  /** Where a body goes that is no envelope; `null` for envelopes. */
+  readonly passthrough: Passthrough | null;
 }
+
+/** A body that goes to the upstream's own route, as it came. */
+export interface Passthrough {
+  /** Path and query. */
+  readonly path: string;
+  readonly contentType: string | null;
+}
+
+/** Headers with which browsers describe themselves where the user agent does not. */
+export const CLIENT_HINTS = [
+  "sec-ch-ua",
+  "sec-ch-ua-model",
+  "sec-ch-ua-platform",
+  "sec-ch-ua-platform-version",
+] as const;
+
+/** Name and value of those of {@link CLIENT_HINTS} that were sent. */
+export type ClientHints = readonly (readonly [name: string, value: string])[];
 
 /** Wire form of {@link RequestMeta}; `undefined` is left out by `JSON.stringify`. */
 interface ShortMeta {
@@ -47,10 +68,12 @@ interface ShortMeta {
   a: string;
   f: string;
   u?: string | undefined;
+  h?: ClientHints | undefined;
   n?: 1 | undefined;
   e?: BodyEncoding | undefined;
   i?: string | undefined;
   q: readonly (readonly [string, number])[];
+  t?: readonly [path: string, contentType: string | null] | undefined;
 }
 
 const VERSION_DEFAULT = 7;
@@ -66,10 +89,12 @@ export function encodeRequestMeta(meta: RequestMeta): Uint8Array {
     a: meta.remoteAddr,
     f: meta.forwardedFor,
     u: meta.userAgent ?? undefined,
+    h: meta.clientHints ?? undefined,
     n: meta.noCache ? 1 : undefined,
     e: meta.contentEncoding === "" ? undefined : meta.contentEncoding,
     i: meta.eventId ?? undefined,
     q: meta.quantities,
+    t: meta.passthrough === null ? undefined : [meta.passthrough.path, meta.passthrough.contentType],
   };
   return utf8(JSON.stringify(short));
 }
@@ -93,10 +118,12 @@ export function decodeRequestMeta(bytes: Uint8Array): RequestMeta {
     remoteAddr: short.a,
     forwardedFor: short.f,
     userAgent: short.u ?? null,
+    clientHints: short.h ?? null,
     noCache: short.n === 1,
     contentEncoding: short.e ?? "",
     eventId: short.i ?? null,
     quantities: short.q.map(([name, quantity]) => [dataCategory(name), quantity] as const),
+    passthrough: short.t === undefined ? null : { path: short.t[0], contentType: short.t[1] },
   };
 }
 

@@ -42,12 +42,12 @@ export function parseStoreBody(bytes: Uint8Array, options: StoreBodyOptions): St
   try {
     event = parseObject(payload);
   } catch (error) {
-    if (!isLegacyPython(options.client)) throw invalidJson(error);
+    if (!isLegacyPython(options.client)) throw RequestError.invalidJson(error);
     payload = withoutSpecialNumbers(payload);
     try {
       event = parseObject(payload);
     } catch (again) {
-      throw invalidJson(again);
+      throw RequestError.invalidJson(again);
     }
   }
   return { eventId: eventIdOf(event), itemType: itemTypeOf(event), payload };
@@ -85,7 +85,7 @@ function eventIdOf(event: Readonly<Record<string, unknown>>): string {
   const sent = event.event_id ?? null;
   if (sent === null) return newEventId();
   const eventId = typeof sent === "string" ? parseEventId(sent) : null;
-  if (eventId === null) throw invalidJson(new Error("event_id: expected UUID string"));
+  if (eventId === null) throw RequestError.invalidJson(new Error("event_id: expected UUID string"));
   return eventId;
 }
 
@@ -100,7 +100,9 @@ const ITEM_TYPES: ReadonlyMap<unknown, string> = new Map([
 
 function itemTypeOf(event: Readonly<Record<string, unknown>>): string {
   const sent = event.type ?? null;
-  if (sent !== null && typeof sent !== "string") throw invalidJson(new Error("type: expected a string"));
+  if (sent !== null && typeof sent !== "string") {
+    throw RequestError.invalidJson(new Error("type: expected a string"));
+  }
   return ITEM_TYPES.get(sent) ?? "event";
 }
 
@@ -124,12 +126,4 @@ function withoutSpecialNumbers(payload: Uint8Array): Uint8Array {
     }
   }
   return patched;
-}
-
-/** 400 as Relay words it, with the cause in the detail, too. */
-function invalidJson(error: unknown): RequestError {
-  const cause = error instanceof Error ? error.message : "invalid JSON";
-  return RequestError.json(400, "invalid_json", `invalid JSON data: Error(${JSON.stringify(cause)})`, [
-    cause,
-  ]);
 }

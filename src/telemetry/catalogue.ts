@@ -49,7 +49,9 @@ const STATUSES = [
   "404",
   "405",
   "408",
+  "409",
   "411",
+  "412",
   "413",
   "415",
   "422",
@@ -62,7 +64,25 @@ const STATUSES = [
   "504",
   "other",
 ];
-const ROUTES = ["envelope", "store", "healthcheck", "live", "preflight", "other"];
+const ROUTES = [
+  "envelope",
+  "store",
+  "security",
+  "nel",
+  "minidump",
+  "unreal",
+  "attachments",
+  "cron",
+  "otlp",
+  "vercel",
+  "upload",
+  "tunnel",
+  "forward",
+  "healthcheck",
+  "live",
+  "preflight",
+  "other",
+];
 const ENCODINGS = ["identity", "gzip", "deflate", "br", "zstd", "other"];
 const ANSWER_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 const UPSTREAM_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

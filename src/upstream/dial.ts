@@ -1,3 +1,4 @@
+import type { Clock } from "../core/clock.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** Where requests go. */
@@ -53,6 +54,58 @@ export function denoDial(caCerts: readonly string[] = []): Dial {
     conn.setNoDelay(true);
     return target.scheme === "http" ? conn : await handshake(conn, target, caCerts, signal);
   };
+}
+
+/**
+ * Dials, and gives up after `timeoutMs` or when `signal` aborts.
+ *
+ * @throws {UpstreamError} `connect`, `tls`, `timeout` or `aborted`
+ */
+export async function dialWithin(
+  o: {
+    readonly dial: Dial;
+    readonly target: UpstreamTarget;
+    readonly clock: Clock;
+    readonly timeoutMs: number;
+  },
+  signal: AbortSignal,
+): Promise<Wire> {
+  const abort = new AbortController();
+  const gaveUp = Promise.withResolvers<never>();
+  const giveUp = (error: UpstreamError): void => {
+    abort.abort(error);
+    gaveUp.reject(error);
+  };
+  const onAbort = (): void => giveUp(aborted());
+  const { hostname, port } = o.target;
+  const timer = o.clock.after(o.timeoutMs, () => {
+    giveUp(new UpstreamError("timeout", `Timed out connecting to ${hostname}:${port}`));
+  });
+  signal.addEventListener("abort", onAbort);
+  try {
+    if (signal.aborted) throw aborted();
+    const dialling = o.dial(o.target, abort.signal);
+    // A stream that opens after all has no owner any more.
+    dialling.then((wire) => abort.signal.aborted && close(wire), () => {});
+    const wire = await Promise.race([dialling, gaveUp.promise]);
+    abort.signal.throwIfAborted();
+    return wire;
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** What a request fails with that nobody wants any more. */
+export function aborted(): UpstreamError {
+  return new UpstreamError("aborted", "The request was given up");
+}
+
+/** `Host` header for a target. */
+export function hostOf({ scheme, hostname, port, hostHeader }: UpstreamTarget): string {
+  if (hostHeader !== null) return hostHeader;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return port === (scheme === "https" ? 443 : 80) ? host : `${host}:${port}`;
 }
 
 async function handshake(

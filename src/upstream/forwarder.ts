@@ -28,7 +28,7 @@ import type { OutageState } from "./outage.ts";
 import { Reachability, retryBackoff } from "./reachability.ts";
 import type { ClientRequest } from "./request_head.ts";
 import { UpstreamError } from "./upstream_error.ts";
-import { envelopeRequest, prepareBody, probeRequest } from "./upstream_request.ts";
+import { prepareBody, probeRequest, recordRequest } from "./upstream_request.ts";
 
 export type { ForwardJob, ForwardResult, ForwardSource };
 
@@ -151,15 +151,17 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   async #deliver(job: Job): Promise<ForwardResult | null> {
     const { clock, encoder, relayId } = this.#o;
     const stored: EncodedBody = { bytes: job.body, encoding: job.meta.contentEncoding };
-    const prepared = prepareBody(stored, clock.now() - job.receivedAtMs, encoder);
+    const prepared = prepareBody(job.meta, stored, clock.now() - job.receivedAtMs, encoder);
     let body = prepared instanceof Promise ? await prepared : prepared;
     for (;;) {
       const startedMs = clock.monotonic();
-      const result = await this.#send(envelopeRequest(job.meta, body, relayId));
+      const result = await this.#send(recordRequest(job.meta, body, relayId));
       if (!result) return null;
       this.#o.metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
       this.#count(body, result);
-      if (result.kind !== "rejected" || result.status !== 415 || body.encoding === "") return result;
+      // A 415 to a body that is no envelope may as well be about its type.
+      const mayRecode = body.encoding !== "" && !job.meta.passthrough;
+      if (result.kind !== "rejected" || result.status !== 415 || !mayRecode) return result;
       const { encoding } = body;
       if (encoder.refuse(encoding)) {
         log.warn("the upstream does not take {encoding}, using another", { encoding });

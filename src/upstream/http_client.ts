@@ -24,7 +24,7 @@ import {
   type ConnectionLimits,
   type ConnectionOwner,
 } from "./connection.ts";
-import { close, denoDial, type Dial, type UpstreamTarget, type Wire } from "./dial.ts";
+import { aborted, denoDial, type Dial, dialWithin, hostOf, type UpstreamTarget, type Wire } from "./dial.ts";
 import { type ClientRequest, constantHead } from "./request_head.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
@@ -118,7 +118,7 @@ export class HttpClient {
   /** Closes all connections; requests under way fail with `aborted`. */
   close(): void {
     this.#closed = true;
-    for (const abort of this.#dials) abort.abort(aborted());
+    for (const abort of this.#dials) abort.abort();
     for (const connection of [...this.#open]) connection.close();
     for (const wake of this.#waiters.splice(0)) wake();
   }
@@ -179,27 +179,17 @@ export class HttpClient {
   async #connect(deadlineMs: number, signal?: AbortSignal): Promise<Connection> {
     const { clock, metrics, target, connectTimeoutMs } = this.#o;
     const abort = new AbortController();
-    const gaveUp = Promise.withResolvers<never>();
-    abort.signal.addEventListener("abort", () => gaveUp.reject(abort.signal.reason));
-    const timer = clock.after(Math.min(connectTimeoutMs, deadlineMs - clock.monotonic()), () => {
-      abort.abort(new UpstreamError("timeout", `Timed out connecting to ${target.hostname}:${target.port}`));
-    });
-    const onAbort = (): void => abort.abort(aborted());
+    const onAbort = (): void => abort.abort();
     signal?.addEventListener("abort", onAbort);
     this.#dials.add(abort);
     try {
-      const dialling = this.#dial(target, abort.signal);
-      // A stream that opens after all has no owner any more.
-      dialling.then((wire) => abort.signal.aborted && close(wire), () => {});
-      const wire = await Promise.race([dialling, gaveUp.promise]);
-      abort.signal.throwIfAborted();
-      return this.#adopt(wire);
+      const timeoutMs = Math.min(connectTimeoutMs, deadlineMs - clock.monotonic());
+      return this.#adopt(await dialWithin({ dial: this.#dial, target, clock, timeoutMs }, abort.signal));
     } catch (error) {
       metrics.add(METRICS.upstreamConnects, 1, "error");
       this.#waiters.shift()?.();
       throw error;
     } finally {
-      timer.cancel();
       signal?.removeEventListener("abort", onAbort);
       this.#dials.delete(abort);
     }
@@ -240,14 +230,4 @@ export class HttpClient {
       if (this.#open.size > 0) this.#sweepLater();
     });
   }
-}
-
-function aborted(): UpstreamError {
-  return new UpstreamError("aborted", "The request was given up");
-}
-
-function hostOf({ scheme, hostname, port, hostHeader }: UpstreamTarget): string {
-  if (hostHeader !== null) return hostHeader;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return port === (scheme === "https" ? 443 : 80) ? host : `${host}:${port}`;
 }

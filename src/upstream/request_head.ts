@@ -15,11 +15,20 @@ const encoder = new TextEncoder();
 
 /** The head of a request; `constant` is what {@link constantHead} made. */
 export function requestHead(request: ClientRequest, constant: string): string {
+  const head = openHead(request, constant);
+  return request.body === null ? `${head}\r\n` : `${head}Content-Length: ${request.body.length}\r\n\r\n`;
+}
+
+/** The head of a request up to where lines about its body would stand, without the empty line. */
+export function openHead(
+  request: { readonly method: string } & Pick<ClientRequest, "path" | "headers">,
+  constant: string,
+): string {
   let head = `${request.method} ${request.path}${constant}`;
   for (const [name, value] of request.headers) {
     head += `${name}: ${UNSENDABLE.test(value) ? value.replace(ALL_UNSENDABLE, " ") : value}\r\n`;
   }
-  return request.body === null ? `${head}\r\n` : `${head}Content-Length: ${request.body.length}\r\n\r\n`;
+  return head;
 }
 
 /** The part of every head that never changes for an upstream. */

@@ -88,6 +88,13 @@ export class ResponseParser {
     return chunks.length === 0 ? EMPTY : chunks.length === 1 ? chunks[0]! : concatBytes(chunks);
   }
 
+  /** Takes out what has arrived of the body since the last call, for callers that pass it on piece by piece. */
+  takeChunks(): readonly Uint8Array[] {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    return chunks;
+  }
+
   /** Prepares for the next answer. */
   reset(): void {
     this.#state = "head";

@@ -1,44 +1,32 @@
 /** What clients see of a listener, the same over both engines. Section numbers are those of the ingestion reference. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import * as zlib from "node:zlib";
 import { ACCEPTED_ENCODINGS } from "../../src/listener/decode_body.ts";
-import { AUTH, EXPOSURES, KEY, type ListenerFixture, startListener } from "../support/listener_fixture.ts";
-import { RawHttp, type RawResponse, requestBytes } from "../support/raw_http.ts";
+import {
+  checkRow,
+  type ConformanceRow,
+  CORS_HEADERS,
+  detail,
+  ENVELOPE_PATH,
+  EVENT,
+  ID,
+  NO_CORS,
+  sendRow,
+  testTables,
+} from "../support/conformance.ts";
+import { AUTH, EXPOSURES, KEY, startListener } from "../support/listener_fixture.ts";
+import { RawHttp } from "../support/raw_http.ts";
 
-const ID = "9ec79c33ec9942ab8353589fcb2e04dc";
-const EVENT = `{"event_id":"${ID}"}\n{"type":"event","length":2}\n{}\n`;
 const SESSION = `{}\n{"type":"session","length":2}\n{}\n`;
 const DSN = `http://${KEY}@example.com/42`;
 
-interface Row {
-  readonly section: string;
-  readonly name: string;
-  readonly method?: string;
-  readonly path?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
-  readonly status: number;
-  /** Exact body, or a pattern. */
-  readonly answer?: string | RegExp;
-  /** Expected headers; null for absent. */
-  readonly answerHeaders?: Readonly<Record<string, string | null>>;
-}
-
-const envelope = `/api/42/envelope/?${AUTH}`;
+const envelope = ENVELOPE_PATH;
 const store = `/api/42/store/?${AUTH}`;
 const id = `{"id":"${ID}"}`;
-const detail = (text: string, ...causes: string[]) =>
-  JSON.stringify(causes.length > 0 ? { detail: text, causes } : { detail: text });
-const CORS_HEADERS = {
-  "access-control-allow-origin": "*",
-  "access-control-expose-headers": "x-sentry-error,x-sentry-rate-limits,retry-after",
-  "vary": "origin, access-control-request-method, access-control-request-headers",
-};
-const NO_CORS = { "access-control-allow-origin": null, "access-control-expose-headers": null };
 const zstd = (zlib as { zstdCompressSync?: (text: string) => Uint8Array }).zstdCompressSync;
 
 // deno-fmt-ignore
-const ROUTES: readonly Row[] = [
+const ROUTES: readonly ConformanceRow[] = [
   { section: "1.1", name: "runs of slashes are folded", path: `//api///42//envelope//?${AUTH}`, status: 200, answer: id },
   { section: "1.1", name: "slashes in the query are kept", path: `${envelope}&x=a//b`, status: 200, answer: id },
   { section: "1.1", name: "the trailing slash is significant", path: `/api/42/envelope?${AUTH}`, status: 404, answer: "" },
@@ -65,7 +53,7 @@ const ROUTES: readonly Row[] = [
 ];
 
 // deno-fmt-ignore
-const AUTHENTICATION: readonly Row[] = [
+const AUTHENTICATION: readonly ConformanceRow[] = [
   { section: "2", name: "X-Sentry-Auth", path: "/api/42/envelope/", headers: { "x-sentry-auth": `Sentry sentry_version=7,sentry_key=${KEY}` }, status: 200, answer: id },
   { section: "2", name: "X-Sentry-Auth in lower case", path: "/api/42/envelope/", headers: { "x-sentry-auth": `sentry sentry_key=${KEY}` }, status: 200, answer: id },
   { section: "2", name: "Authorization: Sentry", path: "/api/42/envelope/", headers: { authorization: `Sentry sentry_key=${KEY}` }, status: 200, answer: id },
@@ -87,7 +75,7 @@ const AUTHENTICATION: readonly Row[] = [
 ];
 
 // deno-fmt-ignore
-const BODIES: readonly Row[] = [
+const BODIES: readonly ConformanceRow[] = [
   { section: "3.1", name: "empty body", path: envelope, body: "", status: 400, answer: detail("empty request body"), answerHeaders: CORS_HEADERS },
   { section: "3.1", name: "header only", path: envelope, body: `{"event_id":"${ID}"}`, status: 200, answer: id },
   { section: "3.1", name: "header only, without an id", path: envelope, body: "{}\n", status: 200, answer: "{}" },
@@ -124,20 +112,6 @@ const BODIES: readonly Row[] = [
   { section: "5.4", name: "preflight of store", method: "OPTIONS", path: "/api/x/store/", body: "", status: 200, answer: "" },
 ];
 
-// deno-fmt-ignore
-const STORE: readonly Row[] = [
-  { section: "1.3", name: "an event", path: store, body: `{"event_id":"${ID}","message":"x"}`, status: 200, answer: id },
-  { section: "1.3", name: "an event without an id", path: store, body: `{"message":"x"}`, status: 200, answer: /^\{"id":"[0-9a-f]{32}"\}$/ },
-  { section: "1.3", name: "base64 of zlib of JSON", path: store, headers: { "content-type": "application/octet-stream" }, body: btoa(String.fromCharCode(...zlib.deflateSync(`{"event_id":"${ID}"}`))), status: 200, answer: id },
-  { section: "1.3", name: "base64 of JSON", path: store, body: btoa(`{"event_id":"${ID}"}`), status: 200, answer: id },
-  { section: "1.3", name: "an inflating body beyond the limit is cut", path: store, body: btoa(String.fromCharCode(...zlib.deflateSync(`{"a":"${"x".repeat(2e6)}"}`))), status: 400, answer: /invalid JSON data/ },
-  { section: "1.3", name: "empty body", path: store, body: "", status: 400, answer: detail("empty request body") },
-  { section: "1.3", name: "no JSON", path: store, body: "{nope", status: 400, answer: /invalid JSON data/ },
-  { section: "1.2", name: "an envelope by its content type", path: store, headers: { "content-type": "application/x-sentry-envelope" }, status: 200, answer: id },
-  { section: "1.2", name: "an envelope's content type with a parameter is an event's", path: store, headers: { "content-type": "application/x-sentry-envelope; charset=utf-8" }, status: 400, answer: /invalid JSON data/ },
-  { section: "1.2", name: "GET of store is not served yet", method: "GET", path: store, body: "", status: 405, answer: "" },
-];
-
 /** Requests no client library sends: [name, bytes, statuses that are right; null for a closed connection]. */
 // deno-fmt-ignore
 const HOSTILE: readonly [string, string, readonly (number | null)[]][] = [
@@ -170,42 +144,9 @@ const HOSTILE: readonly [string, string, readonly (number | null)[]][] = [
   ["an expectation nobody knows", `POST ${envelope} HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 3\r\n\r\n{}\n`, [200, 417]],
 ];
 
-function check(row: Row, response: RawResponse | null): void {
-  assertEquals(response?.status, row.status, `status, body ${response?.body}`);
-  if (typeof row.answer === "string") assertEquals(response!.body, row.answer);
-  else if (row.answer) assertMatch(response!.body, row.answer);
-  for (const [name, value] of Object.entries(row.answerHeaders ?? {})) {
-    // Some versions of the runtime add their own entry to Vary.
-    const actual = response!.headers.get(name)?.replace(/^accept-encoding, /i, "") ?? null;
-    assertEquals(actual, value, name);
-  }
-}
-
-async function send(fixture: ListenerFixture, row: Row): Promise<RawResponse | null> {
-  const bytes = requestBytes(
-    row.method ?? "POST",
-    row.path ?? envelope,
-    row.headers ?? {},
-    row.body ?? EVENT,
-  );
-  using connection = await RawHttp.connect(fixture.port);
-  await connection.send(bytes).catch(() => {});
-  return await connection.response({ isHead: row.method === "HEAD" });
-}
+testTables({ ROUTES, AUTHENTICATION, BODIES });
 
 for (const exposure of EXPOSURES) {
-  const tables = { ROUTES, AUTHENTICATION, BODIES, STORE };
-  for (const [table, rows] of Object.entries(tables)) {
-    Deno.test(`${exposure}: answers of the table ${table} are those of the reference`, async (test) => {
-      await using fixture = await startListener({ exposure });
-      for (const row of rows) {
-        await test.step(`section ${row.section}: ${row.name}`, async () =>
-          check(row, await send(fixture, row)));
-      }
-      assertEquals(fixture.bodies.held, 0);
-    });
-  }
-
   Deno.test(`${exposure}: hostile requests get a 4xx or lose their connection, never a 500`, async (test) => {
     await using fixture = await startListener({ exposure });
     for (const [name, bytes, statuses] of HOSTILE) {
@@ -216,6 +157,6 @@ for (const exposure of EXPOSURES) {
         assertEquals(statuses.includes(status), true, `answered ${status}`);
       });
     }
-    check(ROUTES[0]!, await send(fixture, ROUTES[0]!));
+    checkRow(ROUTES[0]!, await sendRow(fixture, ROUTES[0]!));
   });
 }

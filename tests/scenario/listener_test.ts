@@ -34,6 +34,8 @@ for (const exposure of EXPOSURES) {
       "user-agent": "agent/1",
       "origin": "http://a.example",
       "x-forwarded-for": "203.0.113.7",
+      "sec-ch-ua": '"Chromium";v="150"',
+      "sec-ch-ua-platform": '"Linux"',
     };
     const answer = await post(fixture.url, body, headers);
     assertEquals(await answer.text(), `{"id":"${ID}"}`);
@@ -47,21 +49,37 @@ for (const exposure of EXPOSURES) {
       remoteAddr: "203.0.113.7",
       forwardedFor: "203.0.113.7, 127.0.0.1",
       userAgent: "agent/1",
+      clientHints: [["sec-ch-ua", '"Chromium";v="150"'], ["sec-ch-ua-platform", '"Linux"']],
       noCache: false,
       contentEncoding: "gzip",
       eventId: ID,
+      passthrough: null,
     });
     assertEquals(concatBytes(stored), body);
     assertEquals(envelope.items.map((item) => item.type.type), ["event"]);
   });
 
-  Deno.test(`${exposure}: addresses in the envelope's header of anyone but a trusted proxy are not believed`, async () => {
+  Deno.test(`${exposure}: of the envelope's header of anyone but a trusted proxy only the SDK is believed`, async () => {
     await using fixture = await startListener({ exposure });
-    const header = { remote_addr: "203.0.113.7", forwarded_for: "203.0.113.7" };
+    const header = {
+      dsn: `http://${KEY}@example.com/7`,
+      client: "a/1",
+      version: 6,
+      remote_addr: "203.0.113.7",
+      forwarded_for: "203.0.113.7",
+      origin: "http://a.example/",
+      user_agent: "browser",
+      client_hints: { sec_ch_ua: "a" },
+    };
     const body = `${JSON.stringify(header)}\n{"type":"session"}\n{}`;
-    await rawRequest(fixture.port, requestBytes("POST", `/api/42/envelope/?${AUTH}`, {}, body));
-    const { meta } = fixture.ingress.take();
+    await rawRequest(fixture.port, requestBytes("POST", "/api/42/envelope/", { "user-agent": "curl" }, body));
+    const { meta, envelope, body: stored } = fixture.ingress.take();
     assertEquals([meta.remoteAddr, meta.forwardedFor], ["127.0.0.1", "127.0.0.1"]);
+    const { dsn, client, version } = header;
+    assertEquals(envelope.headers, { dsn, client, version });
+    assertEquals(text(stored), `${JSON.stringify({ dsn, client, version })}\n{"type":"session"}\n{}\n`);
+    assertEquals([meta.origin, meta.userAgent, meta.clientHints], [null, "curl", null]);
+    assertEquals([meta.client, meta.version], ["a/1", 6]);
   });
 
   Deno.test(`${exposure}: the envelope's header wins over the request of a trusted proxy: section 6.1`, async () => {
@@ -73,6 +91,8 @@ for (const exposure of EXPOSURES) {
       remote_addr: "203.0.113.7",
       forwarded_for: "203.0.113.7, 10.0.0.1",
       user_agent: "browser\r\nx-evil: 1",
+      client_hints: { sec_ch_ua: "a", sec_ch_ua_model: null, sec_ch_ua_platform_version: "a\r\nx-evil: 1" },
+      origin: "http://a.example/",
       no_cache: true,
     };
     const body = `${JSON.stringify(header)}\n{"type":"session"}\n{}`;
@@ -85,6 +105,7 @@ for (const exposure of EXPOSURES) {
     assertEquals([meta.projectId, meta.client, meta.version, meta.noCache], ["7", "a/1", 6, true]);
     assertEquals([meta.remoteAddr, meta.forwardedFor], ["203.0.113.7", "203.0.113.7, 10.0.0.1"]);
     assertEquals(meta.userAgent, "relay");
+    assertEquals([meta.origin, meta.clientHints], ["http://a.example/", [["sec-ch-ua", "a"]]]);
   });
 
   Deno.test(`${exposure}: an event without an id is stored with the one that was answered: section 3.2`, async () => {
@@ -201,7 +222,7 @@ for (const exposure of EXPOSURES) {
   });
 
   Deno.test(`${exposure}: a connection survives refusals of small bodies`, async () => {
-    await using fixture = await startListener({ exposure, maxEventBytes: 100 });
+    await using fixture = await startListener({ exposure, itemLimits: { maxEventSize: 100 } });
     using connection = await RawHttp.connect(fixture.port);
     for (
       const [method, target, body, status] of [

@@ -1,9 +1,8 @@
 /** Real Sentry clients send through a node, from source and from the executable; everything arrives byte by byte. */
 import { assert, assertEquals } from "@std/assert";
-import { compiledNode } from "../support/compiled_node.ts";
-import { NodeProcess } from "../support/node_process.ts";
+import { type NodeVariant, testEachNode } from "../support/each_node.ts";
+import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
 import { RecordingProxy } from "../support/recording_proxy.ts";
-import { report } from "../support/report.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { installSdkClients } from "../support/sdk_clients.ts";
 import { splitEnvelope } from "../support/split_envelope.ts";
@@ -11,30 +10,30 @@ import { sha256 } from "../support/test_cache.ts";
 import { until } from "../support/until.ts";
 
 /** What the clients together have to send; a client that stops sending one of these makes the test worthless. */
-const ITEM_TYPES = ["attachment", "check_in", "event", "session", "span", "transaction", "user_report"];
+const ITEM_TYPES = [
+  "attachment",
+  "check_in",
+  "event",
+  "log",
+  "profile_chunk",
+  "session",
+  "span",
+  "trace_metric",
+  "transaction",
+  "user_report",
+];
 
-const executable = await compiledNode();
-if (executable.kind === "unavailable") report(`The executable is not tested: ${executable.why}`);
+await testEachNode("Real clients: every envelope they send through a node arrives unchanged", sendWithAll);
 
-Deno.test("real clients: everything they send through a node from source arrives unchanged", async (t) => {
-  await sendWithAll(t);
-});
+await testEachNode(
+  "OpenTelemetry exporters: what they send arrives at the upstream's own routes",
+  sendWithOtel,
+);
 
-Deno.test({
-  name: "real clients: everything they send through the executable arrives unchanged",
-  ignore: executable.kind === "unavailable",
-  fn: async (t) => {
-    if (executable.kind === "built") await sendWithAll(t, executable.path);
-  },
-});
-
-async function sendWithAll(t: Deno.TestContext, executablePath?: string): Promise<void> {
+async function sendWithAll(t: Deno.TestContext, variant: NodeVariant): Promise<void> {
   const { clients, run } = await installSdkClients();
   await using upstream = ScriptedUpstream.start();
-  await using node = await NodeProcess.start({
-    upstream: upstream.url,
-    ...(executablePath ? { executable: executablePath } : {}),
-  });
+  await using node = await NodeProcess.start({ ...variant, upstream: upstream.url });
   const types = new Set<unknown>();
 
   for (const client of clients) {
@@ -63,6 +62,31 @@ async function sendWithAll(t: Deno.TestContext, executablePath?: string): Promis
     });
   }
   assertEquals(ITEM_TYPES.filter((type) => !types.has(type)), []);
+}
+
+async function sendWithOtel(_t: Deno.TestContext, variant: NodeVariant): Promise<void> {
+  const { otel, run } = await installSdkClients();
+  await using upstream = ScriptedUpstream.start({
+    routes: /^\/api\/1\/integration\/otlp\/v1\/(traces|logs)$/,
+  });
+  await using node = await NodeProcess.start({ ...variant, upstream: upstream.url });
+  await using wire = new RecordingProxy(node.port);
+  await run(otel, node.dsn(1, wire.port));
+
+  const sent = wire.requests();
+  assertEquals(wire.statuses(), [200, 200, 200]);
+  await until("everything arrives", () => upstream.others.length >= sent.length);
+  const seen = upstream.others.map(({ path, headers, body }) =>
+    `${path} ${headers.get("content-type")} ${sha256(body)}`
+  );
+  assertEquals(
+    seen.toSorted(),
+    sent.map(({ target, headers, body }) => `${target} ${headers.get("content-type")} ${sha256(body)}`)
+      .toSorted(),
+  );
+  for (const { headers } of upstream.others) {
+    assertEquals(headers.get("x-sentry-auth"), `Sentry sentry_key=${TEST_KEY}, sentry_version=7`);
+  }
 }
 
 function eventId(envelope: Uint8Array): string {

@@ -1,12 +1,19 @@
-import { BodyError, type HeaderList, IncomingRequest } from "../../src/listener/incoming_request.ts";
+import {
+  type AnswerBody,
+  BodyError,
+  type HeaderList,
+  IncomingRequest,
+} from "../../src/listener/incoming_request.ts";
 
 /** A request without a socket. */
 export class FakeRequest extends IncomingRequest {
   override peer = "192.0.2.1";
   /** The answer, once there is one. */
-  answer: { status: number; headers: HeaderList; body: string | null } | null = null;
+  answer: { status: number; headers: HeaderList; body: AnswerBody } | null = null;
   /** Chunks that were handed over. */
   chunksRead = 0;
+  /** The client goes away. */
+  readonly abort = new AbortController();
   readonly #headers: Readonly<Record<string, string>>;
   readonly #chunks: readonly (Uint8Array | "broken" | "timeout")[];
 
@@ -25,6 +32,14 @@ export class FakeRequest extends IncomingRequest {
     return this.#headers[name] ?? null;
   }
 
+  override headerList(): HeaderList {
+    return Object.entries(this.#headers);
+  }
+
+  override get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
   override async bytes(): Promise<Uint8Array> {
     const bytes: number[] = [];
     await this.chunks((chunk) => bytes.push(...chunk) > 0);
@@ -41,7 +56,7 @@ export class FakeRequest extends IncomingRequest {
     return true;
   }
 
-  override respond(status: number, headers: HeaderList, body: string | null): Response {
+  override respond(status: number, headers: HeaderList, body: AnswerBody): Response {
     this.answer = { status, headers, body };
     return new Response(null);
   }

@@ -2,36 +2,53 @@ import type { System } from "../../src/cli/command.ts";
 import { runCli } from "../../src/cli/run_cli.ts";
 import type { LoadedConfig } from "../../src/config/load_config.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import type { Storage } from "../../src/spool/storage.ts";
 import { fakeSources } from "./fake_sources.ts";
+import { SimStorage } from "./sim_storage.ts";
 
 /** What a command line did. */
 export interface CliRun {
   readonly code: number;
   readonly out: string;
+  /** Bytes that were printed as they are, one after the other. */
+  readonly outBytes: readonly Uint8Array[];
   readonly err: string;
   /** Configuration of the node that was started. */
   readonly started: LoadedConfig | null;
   /** Files written: path to text. */
   readonly written: Readonly<Record<string, string>>;
+  /** Questions asked. */
+  readonly questions: readonly string[];
 }
 
 /** Runs a command line in a process that is made up. */
 export async function runFakeCli(
   args: readonly string[],
-  o: Parameters<typeof fakeSources>[0] & Partial<Pick<System, "clock" | "runNode">> = {},
+  o: Parameters<typeof fakeSources>[0] & Partial<Pick<System, "clock" | "runNode">> & {
+    readonly storage?: Storage;
+    /** Answer to every question; absent when there is no terminal. */
+    readonly answer?: boolean;
+  } = {},
 ): Promise<CliRun> {
   let out = "";
   let err = "";
   let started: LoadedConfig | null = null;
   const written: Record<string, string> = {};
+  const outBytes: Uint8Array[] = [];
+  const questions: string[] = [];
   const system: System = {
     sources: fakeSources(o),
     clock: o.clock ?? systemClock,
-    out: (text) => void (out += text),
+    storage: o.storage ?? new SimStorage({}),
+    out: (text) => typeof text === "string" ? void (out += text) : void outBytes.push(text),
     err: (text) => void (err += text),
-    writeNew(path, text) {
+    writeNew(path, content) {
       if (o.files?.[path] !== undefined) throw new Deno.errors.AlreadyExists(path);
-      written[path] = text;
+      written[path] = typeof content === "string" ? content : new TextDecoder().decode(content);
+    },
+    confirm(question) {
+      questions.push(question);
+      return o.answer ?? null;
     },
     runNode: (loaded) => {
       started = loaded;
@@ -39,5 +56,5 @@ export async function runFakeCli(
     },
   };
   const code = await runCli(args, system);
-  return { code, out, err, started, written };
+  return { code, out, outBytes, err, started, written, questions };
 }

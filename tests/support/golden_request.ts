@@ -1,7 +1,5 @@
 /** The captured requests of real clients in tests/golden, made ready to be sent again byte by byte. */
-import { Buffer } from "node:buffer";
 import * as zlib from "node:zlib";
-import { sha256 } from "./test_cache.ts";
 
 /** Expected parse of one capture, as the manifest states it. */
 export interface GoldenEntry {
@@ -13,18 +11,26 @@ export interface GoldenEntry {
   readonly family: string;
   readonly content_encoding: string | null;
   readonly event_id: string | null;
-  readonly envelope_items?: readonly { readonly type: string; readonly payload_sha256: string }[];
+  readonly envelope_items?: readonly {
+    readonly type: string;
+    readonly headers: Readonly<Record<string, unknown>>;
+    readonly payload_sha256: string;
+  }[];
 }
 
 /** A capture with its bytes. */
 export interface GoldenRequest {
   readonly entry: GoldenEntry;
+  /** Path and query. */
+  readonly target: string;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** The body as sent. */
+  readonly body: Uint8Array;
   /** The whole request for a raw socket. */
   readonly bytes: Uint8Array;
   /** The body without its content coding. */
   readonly decoded: Uint8Array;
-  /** SHA-256 of the payloads that have to arrive upstream, in order. */
-  readonly payloads: readonly string[];
 }
 
 interface Capture {
@@ -47,9 +53,9 @@ export function goldenRequest(entry: GoldenEntry, host: string): GoldenRequest {
   const capture: Capture = JSON.parse(Deno.readTextFileSync(new URL(`${entry.name}.meta.json`, FOLDER)));
   const body = Deno.readFileSync(new URL(`${entry.name}.body`, FOLDER));
   const decoded = decode(body, entry.content_encoding?.toLowerCase() ?? "");
-  const payloads = entry.envelope_items?.map((item) => item.payload_sha256) ??
-    [sha256(storePayload(decoded))];
-  return { entry, bytes: requestBytes(capture, body, host), decoded, payloads };
+  const headers = new Map(capture.headers.map(([name, value]) => [name.toLowerCase(), value]));
+  const bytes = requestBytes(capture, body, host);
+  return { entry, target: capture.path, headers, body, bytes, decoded };
 }
 
 function requestBytes(
@@ -69,12 +75,6 @@ function requestBytes(
   return body.length === 0
     ? join(head, encoder.encode("0\r\n\r\n"))
     : join(head, size, body, encoder.encode("\r\n0\r\n\r\n"));
-}
-
-/** Event JSON of a body of the store endpoint: as it is, or base64 of zlib (ingestion reference, section 1.3). */
-function storePayload(decoded: Uint8Array): Uint8Array {
-  if (decoded[0] === 0x7b) return decoded;
-  return zlib.inflateSync(Buffer.from(new TextDecoder().decode(decoded), "base64"));
 }
 
 function decode(body: Uint8Array, encoding: string): Uint8Array {

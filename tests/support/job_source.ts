@@ -122,6 +122,8 @@ function metaOf(eventId: string): RequestMeta {
     noCache: false,
     contentEncoding: "",
     eventId,
+    clientHints: null,
     quantities: [["error", 1]],
+    passthrough: null,
   };
 }

@@ -2,9 +2,10 @@
 import type { CidrSet } from "../../src/core/cidr.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
-import type { Ingress, Submission } from "../../src/listener/ingress.ts";
+import type { Ingress, PassthroughSubmission, Submission } from "../../src/listener/ingress.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
 import { healthRoutes, ingestionRoutes, relayRoutes } from "../../src/listener/routes.ts";
+import { DEFAULT_ITEM_LIMITS, type ItemLimits } from "../../src/protocol/item_limits.ts";
 import type { RateLimit } from "../../src/protocol/rate_limit.ts";
 import { METRIC_LAYOUT } from "../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../src/telemetry/registry.ts";
@@ -19,12 +20,31 @@ export const AUTH = `sentry_version=7&sentry_key=${KEY}`;
 /** Remembers submissions, with copies of their bodies, and answers as told. */
 export class FakeIngress implements Ingress {
   readonly submissions: Submission[] = [];
+  readonly passthroughs: PassthroughSubmission[] = [];
+  /** Projects whose state is known, by key. */
+  readonly projects = new Map<string, string>();
   /** What the next submissions resolve with. */
   respond: () => Promise<readonly RateLimit[]> = () => Promise.resolve([]);
 
   submit(submission: Submission): Promise<readonly RateLimit[]> {
     this.submissions.push(submission);
     return this.respond();
+  }
+
+  submitPassthrough(submission: PassthroughSubmission): Promise<readonly RateLimit[]> {
+    this.passthroughs.push(submission);
+    return this.respond();
+  }
+
+  projectIdOf(key: string): string | null {
+    return this.projects.get(key) ?? null;
+  }
+
+  /** From now on everything is limited for a minute. */
+  limitAll(reason: string | null = null): void {
+    const expiresAtMs = systemClock.now() + 59_500;
+    const limit: RateLimit = { categories: [], scope: "key", reason, namespaces: [], expiresAtMs };
+    this.respond = () => Promise.resolve([limit]);
   }
 
   /** The last submission; forgets all. */
@@ -51,7 +71,8 @@ export interface FixtureOptions {
   readonly exposure: Exposure;
   readonly trustedProxies?: CidrSet;
   readonly maxEnvelopeBytes?: number;
-  readonly maxEventBytes?: number;
+  readonly maxUploadBytes?: number;
+  readonly itemLimits?: Partial<ItemLimits>;
   readonly memoryBytesMax?: number;
   readonly connectionsMax?: number;
   readonly headersTimeoutMs?: number;
@@ -71,9 +92,11 @@ export async function startListener(options: FixtureOptions): Promise<ListenerFi
     ingress,
     bodies,
     clock: systemClock,
+    metrics,
     trustedProxies: options.trustedProxies ?? null,
     maxEnvelopeBytes: options.maxEnvelopeBytes ?? 8 * 1024 * 1024,
-    maxEventBytes: options.maxEventBytes ?? 1024 * 1024,
+    maxUploadBytes: options.maxUploadBytes ?? 8 * 1024 * 1024,
+    itemLimits: { ...DEFAULT_ITEM_LIMITS, ...options.itemLimits },
   };
   const listener = await Listener.start({
     exposure: options.exposure,

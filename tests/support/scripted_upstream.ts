@@ -64,6 +64,8 @@ const encoder = new TextEncoder();
 export class ScriptedUpstream {
   /** Envelopes received in full, in order, however they were answered. */
   readonly requests: UpstreamCall[] = [];
+  /** Requests to the further routes this upstream was told of, in order. */
+  readonly others: UpstreamCall[] = [];
   /** Calls that only ask whether somebody is there. */
   readonly probes: UpstreamCall[] = [];
   readonly violations: string[] = [];
@@ -79,15 +81,19 @@ export class ScriptedUpstream {
   readonly #accepted = new Set<string>();
   #arrived = Promise.withResolvers<void>();
 
-  private constructor(readonly isTls: boolean, port: number) {
+  private constructor(readonly isTls: boolean, port: number, readonly routes: RegExp | null) {
     this.#listener = listen(isTls, port);
     this.port = (this.#listener.addr as Deno.NetAddr).port;
     this.#accepting = this.#accept(this.#listener);
   }
 
-  /** Listens on a free port of the loopback interface, or on `port`. */
-  static start(options: { tls?: boolean; port?: number } = {}): ScriptedUpstream {
-    return new ScriptedUpstream(options.tls ?? false, options.port ?? 0);
+  /**
+   * Listens on a free port of the loopback interface, or on `port`.
+   *
+   * @param options.routes paths beside that of envelopes which a test expects to be called
+   */
+  static start(options: { tls?: boolean; port?: number; routes?: RegExp } = {}): ScriptedUpstream {
+    return new ScriptedUpstream(options.tls ?? false, options.port ?? 0, options.routes ?? null);
   }
 
   get url(): string {
@@ -222,9 +228,10 @@ export class ScriptedUpstream {
       await this.#answer(conn, behaviour, null);
       return false;
     }
-    const call = receivedCall(head, await reader.body(head.contentLength), connection);
-    this.violations.push(...violationsOf(call, isProbe));
-    (isProbe ? this.probes : this.requests).push(call);
+    const isOther = !isProbe && (this.routes?.test(head.path) ?? false);
+    const call = receivedCall(head, await reader.body(head.contentLength), connection, isOther);
+    this.violations.push(...violationsOf(call, isProbe || isOther));
+    (isProbe ? this.probes : isOther ? this.others : this.requests).push(call);
     this.#notify();
     return await this.#answer(conn, behaviour, call);
   }
@@ -262,9 +269,14 @@ function listen(isTls: boolean, port: number): Deno.Listener {
   return isTls ? Deno.listenTls({ ...address, cert: TEST_CERTIFICATE, key: TEST_KEY }) : Deno.listen(address);
 }
 
-function receivedCall(head: RequestHead, rawBody: Uint8Array, connection: number): UpstreamCall {
+function receivedCall(
+  head: RequestHead,
+  rawBody: Uint8Array,
+  connection: number,
+  isOther: boolean,
+): UpstreamCall {
   const body = decodeContent(rawBody, head.headers.get("content-encoding") ?? "");
-  const { header, items } = body.length === 0 ? { header: {}, items: [] } : splitEnvelope(body);
+  const { header, items } = isOther || body.length === 0 ? { header: {}, items: [] } : splitEnvelope(body);
   const eventId = typeof header.event_id === "string"
     ? header.event_id.replaceAll("-", "").toLowerCase()
     : null;
@@ -283,11 +295,14 @@ function receivedCall(head: RequestHead, rawBody: Uint8Array, connection: number
   };
 }
 
-function violationsOf({ method, path, headers, rawBody, items }: UpstreamCall, isProbe: boolean): string[] {
+function violationsOf(
+  { method, path, headers, rawBody, items }: UpstreamCall,
+  isNoEnvelope: boolean,
+): string[] {
   const found: string[] = [];
   const expect = (holds: boolean, what: string) => holds || found.push(`${method} ${path}: ${what}`);
   expect(headers.has("host"), "no Host");
-  if (isProbe) return found;
+  if (isNoEnvelope) return found;
   expect(method === "POST" && ENVELOPE_PATH.test(path), "unknown route");
   expect(/^Sentry sentry_key=[0-9a-f]{32}, /.test(headers.get("x-sentry-auth") ?? ""), "no X-Sentry-Auth");
   expect(headers.get("content-type") === "application/x-sentry-envelope", "wrong Content-Type");

@@ -17,8 +17,12 @@ export interface SdkClient {
 
 /** Installed clients. */
 export interface SdkClients {
-  /** Clients that send without arguments, all to the DSN in their environment. */
+  /** Where they are installed. */
+  readonly folder: string;
+  /** Clients that send envelopes without arguments, all to the DSN in their environment. */
   readonly clients: readonly SdkClient[];
+  /** OpenTelemetry exporters; these send no envelopes. */
+  readonly otel: SdkClient;
   /** Runs one to its end. @returns its output. @throws Error when it fails. */
   run(client: SdkClient, dsn: string): Promise<string>;
 }
@@ -30,8 +34,11 @@ export async function installSdkClients(): Promise<SdkClients> {
   const cli = cliBinary(folder);
   const tool = (name: string, ...args: string[]): SdkClient => ({ name, command: cli, args });
   return {
+    folder,
+    otel: script("otel"),
     clients: [
       script("node_11"),
+      script("node_profiling"),
       script("node_7"),
       script("browser"),
       tool("cli send-event", "send-event", "--no-environ", "-m", "from the command line", "-t", "shell:bash"),

@@ -5,7 +5,9 @@ import { choice, duration, flag, nullable, text } from "../value_kind.ts";
 export const httpSection = section({
   timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: 5,
-    about: "Longest time for one request to the upstream, from its first byte to the end of the answer",
+    about:
+      "Longest time for one request to the upstream, from its first byte to the end of the answer; when it is passed on, " +
+      "for each wait for the upstream",
   }),
   connection_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: 3,
@@ -33,9 +35,13 @@ export const httpSection = section({
       "Content encoding of forwarded bodies: `auto` leaves compressed ones as they came and compresses large " +
       "others, a name forces that encoding for all",
   }),
+  forward: field(flag, {
+    default: true,
+    about:
+      "Whether requests below `/api/` that are no telemetry are passed on to the upstream; when false they get 404",
+  }),
   auth_interval: field(nullable(duration({ unit: "s" })), { default: 600, about: "", effect: "none" }),
   project_failure_interval: field(duration({ unit: "s" }), { default: 90, about: "", effect: "none" }),
   global_metrics: field(flag, { default: false, about: "", effect: "none" }),
-  forward: field(flag, { default: true, about: "", effect: "none" }),
   dns_cache: field(flag, { default: true, about: "", effect: "none" }),
 });

@@ -8,7 +8,7 @@ const unusedSize = (value: string) => field(byteSize(), { default: value, about:
 export const limitsSection = section({
   max_concurrent_requests: field(count(1), {
     default: 100,
-    about: "Requests to the upstream at the same time",
+    about: "Requests to the upstream at the same time, and as many of those that are passed on",
   }),
   max_envelope_size: size("200MiB", "Body of one request, after decompression"),
   max_event_size: size(
@@ -18,6 +18,10 @@ export const limitsSection = section({
   max_attachment_size: size("200MiB", "One attachment"),
   max_attachment_count: field(count(), { default: 30, about: "Attachments of one envelope" }),
   max_attachments_size: size("200MiB", "All attachments of one envelope"),
+  max_upload_size: size(
+    "1GiB",
+    "One resumable upload; with `max_attachments_size` added, the body of a crash report",
+  ),
   max_client_reports_size: size("100KiB", "All client reports of one envelope"),
   max_client_reports_count: field(count(), { default: 100, about: "Client reports of one envelope" }),
   max_check_in_size: size("100KiB", "A check-in"),
@@ -32,7 +36,9 @@ export const limitsSection = section({
   max_statsd_size: size("1MiB", "A statsd item"),
   max_metric_buckets_size: size("1MiB", "A metric buckets item"),
   max_replay_compressed_size: size("10MiB", "A replay recording or video, as sent"),
-  max_api_payload_size: size("20MiB", "Answer of the upstream"),
+  max_api_payload_size: size("20MiB", "Answer of the upstream, and body of a request to its API"),
+  max_api_file_upload_size: size("40MiB", "Body of an upload of release files or debug files"),
+  max_api_chunk_upload_size: size("100MiB", "Body of a chunked upload"),
   shutdown_timeout: field(duration({ unit: "s" }), {
     default: 10,
     about: "Longest time from the first signal to the exit; what is unsent stays on disk",
@@ -45,9 +51,6 @@ export const limitsSection = section({
   }),
   tcp_listen_backlog: field(count(1), { default: 1024, about: "", effect: "none" }),
   max_concurrent_queries: field(count(1), { default: 5, about: "", effect: "none" }),
-  max_upload_size: unusedSize("1GiB"),
-  max_api_file_upload_size: unusedSize("40MiB"),
-  max_api_chunk_upload_size: unusedSize("100MiB"),
   max_replay_uncompressed_size: unusedSize("100MiB"),
   max_replay_size: field(nullable(byteSize()), { default: null, about: "", effect: "none" }),
   max_replay_message_size: unusedSize("15MiB"),

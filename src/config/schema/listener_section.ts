@@ -1,5 +1,19 @@
 import { field, section } from "../config_field.ts";
-import { address, byteSize, choice, count, duration, flag, networks, orAuto, port } from "../value_kind.ts";
+import {
+  address,
+  byteSize,
+  choice,
+  count,
+  duration,
+  flag,
+  hosts,
+  networks,
+  nullable,
+  orAuto,
+  path,
+  port,
+  projectIds,
+} from "../value_kind.ts";
 
 /** Loopback, private and unique local networks. */
 export const PRIVATE_NETWORKS: readonly string[] = [
@@ -42,6 +56,21 @@ export const listenerSection = section({
   idle_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "75s",
     about: "How long a connection may stay open without a request (exposure `internet`)",
+  }),
+  tunnel: section({
+    path: field(nullable(path), {
+      default: null,
+      about:
+        "Path that takes envelopes of browser SDKs with the option `tunnel`; the DSN in the envelope says whose they are",
+    }),
+    allowed_hosts: field(hosts, {
+      default: [],
+      about: "Hosts of DSNs that may pass the tunnel beside that of `relay.upstream`; `*.` for subdomains",
+    }),
+    project_ids: field(projectIds, {
+      default: [],
+      about: "Projects that may pass the tunnel; none listed means any",
+    }),
   }),
   body_memory: field(byteSize(1), {
     default: "512MiB",

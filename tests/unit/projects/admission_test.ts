@@ -63,6 +63,23 @@ Deno.test("Admission: the origin is checked after the project", () => {
   assertEquals(picky.decide({ ...request, origin: "http://example.com/" }, NOW).kind, "admitted");
 });
 
+Deno.test("Admission: features an envelope asks for have to be on, if the project is known", () => {
+  const featured = admission({ ...open, config: { features: ["a", "b"] } }, { unknown: "forward" });
+  const asking = { ...request, requiredFeatures: ["b", "c"] };
+  assertEquals<AdmissionVerdict>(featured.decide(asking, NOW), {
+    kind: "refused",
+    reason: "feature_disabled",
+    name: "FeatureDisabled(c)",
+  });
+  assertEquals(featured.decide({ ...asking, requiredFeatures: ["b"] }, NOW).kind, "admitted");
+  assertEquals(featured.decide({ ...asking, key: OTHER }, NOW).kind, "admitted");
+});
+
+Deno.test("Admission: a request that names no project belongs to its key's", () => {
+  const verdict = admission(open).decide({ ...request, projectId: "" }, NOW);
+  assertEquals(verdict.kind === "admitted" && verdict.projectId, "42");
+});
+
 Deno.test("Admission: quotas of limit 0 are limits of a minute, before the learned ones", () => {
   const limited = admission({
     ...open,

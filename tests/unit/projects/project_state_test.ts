@@ -17,6 +17,7 @@ Deno.test("projectStates: the minimal historic file allows everything (section 4
     projectId: null,
     allowedDomains: ["*"],
     blockingQuotas: [],
+    features: [],
   }]]);
 });
 

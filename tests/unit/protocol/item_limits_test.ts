@@ -62,6 +62,31 @@ const CASES: readonly (readonly [string, Items, string | null])[] = [
     "attachment:apple_crash_report",
   ],
   ["attachment of a new type", [[of("attachment", { attachment_type: "new" }), 51]], "attachment:unknown"],
+  ...([
+    ["event.payload", "event_payload"],
+    ["event.breadcrumbs", "breadcrumbs"],
+    ["event.view_hierarchy", "view_hierarchy"],
+    ["unreal.context", "unreal_context"],
+    ["unreal.logs", "unreal_logs"],
+    ["playstation.prosperodump", "prosperodump"],
+    ["nswitch.dying_message", "nintendo_switch_dying_message"],
+  ] as const).map((
+    [kind, name],
+  ): (typeof CASES)[number] => [
+    `attachment ${kind}`,
+    [[of("attachment", { attachment_type: kind }), 51]],
+    `attachment:${name}`,
+  ]),
+  ...["transaction", "security", "raw_security", "replay_event", "form_data"].map((
+    type,
+  ): (typeof CASES)[number] => [`${type} above the size of an event`, [[of(type), 101]], type]),
+  ["replay recording above its size", [[of("replay_recording"), 41]], "replay_recording"],
+  ["replay video above its size", [[of("replay_video"), 41]], "replay_video"],
+  ["buckets above their size", [[of("metric_buckets"), 21]], "metric_buckets"],
+  ["profile above its size", [[of("profile"), 61]], "profile"],
+  ["two check-ins", [[of("check_in"), 1], [of("check_in"), 1]], "check_in"],
+  ["client reports above their sum", [[of("client_report"), 16], [of("client_report"), 15]], "client_report"],
+  ["span above its size", [[of("span"), 11]], "span"],
   ["replay recording and video", [[of("replay_recording"), 40], [of("replay_video"), 40]], null],
   ["two replay recordings", [[of("replay_recording"), 1], [of("replay_recording"), 1]], "replay_recording"],
   ["sessions above their count", [[of("session"), 1], [of("sessions"), 1], [of("session"), 1]], "session"],
@@ -116,12 +141,25 @@ for (const [name, items, offender] of CASES) {
 }
 
 Deno.test("DEFAULT_ITEM_LIMITS: section 4.2", () => {
-  assertEquals([DEFAULT_ITEM_LIMITS.maxEventSize, DEFAULT_ITEM_LIMITS.maxAttachmentSize], [
-    1048576,
-    209715200,
-  ]);
-  assertEquals([DEFAULT_ITEM_LIMITS.maxContainerSize, DEFAULT_ITEM_LIMITS.maxCheckInSize], [
-    12582912,
-    102400,
-  ]);
+  const MIB = 1024 * 1024;
+  assertEquals(DEFAULT_ITEM_LIMITS, {
+    maxEventSize: MIB,
+    maxAttachmentSize: 200 * MIB,
+    maxAttachmentCount: 30,
+    maxAttachmentsSize: 200 * MIB,
+    maxReplayCompressedSize: 10 * MIB,
+    maxSessionsSize: 10 * MIB,
+    maxSessionCount: 100,
+    maxClientReportsSize: 102_400,
+    maxClientReportsCount: 100,
+    maxProfileSize: 50 * MIB,
+    maxCheckInSize: 102_400,
+    maxStatsdSize: MIB,
+    maxMetricBucketsSize: MIB,
+    maxLogSize: 2 * MIB,
+    maxTraceMetricSize: MIB,
+    maxSpanSize: 10 * MIB,
+    maxStandaloneSpanCount: 25,
+    maxContainerSize: 12 * MIB,
+  });
 });

@@ -29,6 +29,8 @@ const meta: fc.Arbitrary<RequestMeta> = fc.record({
   ),
   eventId: fc.option(text),
   quantities: fc.array(fc.tuple(fc.constantFrom(...DATA_CATEGORIES), fc.nat())),
+  clientHints: fc.option(fc.array(fc.tuple(text, text))),
+  passthrough: fc.option(fc.record({ path: text, contentType: fc.option(text) })),
 });
 
 Deno.test("decodeRequestMeta: reads what encodeRequestMeta writes", () => {
@@ -48,7 +50,9 @@ Deno.test("encodeRequestMeta: absent values take no room", () => {
     noCache: false,
     contentEncoding: "",
     eventId: null,
+    clientHints: null,
     quantities: [["error", 1]],
+    passthrough: null,
   });
   assertEquals(fromUtf8(bytes), '{"p":"42","k":"k","a":"::1","f":"::1","q":[["error",1]]}');
 });

@@ -1,4 +1,4 @@
-/** Current Node SDK: an exception with attachments and a session, a transaction, two check-ins, a large event. */
+/** Current Node SDK: an exception with attachments and a session, a transaction, two check-ins, logs, metrics, a large event. */
 import * as Sentry from "@sentry/node";
 
 Sentry.init({
@@ -7,6 +7,7 @@ Sentry.init({
   environment: "test",
   tracesSampleRate: 1,
   traceLifecycle: "static",
+  enableLogs: true,
 });
 
 Sentry.startSession();
@@ -34,6 +35,9 @@ Sentry.captureCheckIn({
   checkInId,
   duration: 1.5,
 });
+Sentry.logger.info("cart of %s is paid", ["jäger"], { amount: 12.5 });
+Sentry.logger.error("payment service answers slowly");
+Sentry.metrics.count("checkout.paid", 1);
 Sentry.captureMessage("large ".repeat(20_000));
 Sentry.endSession();
 if (!await Sentry.flush(20_000)) process.exitCode = 2;

@@ -1,0 +1,43 @@
+/** What an ingest half passes on to the upstream instead of keeping it: the API, uploads. */
+import type { Clock } from "../core/clock.ts";
+import type { CidrSet } from "../core/cidr.ts";
+import type { BodyReader } from "../listener/body_reader.ts";
+import { forwardRoute, type Route, uploadRoutes } from "../listener/routes.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import { hostOf, upstreamTarget } from "../upstream/dial.ts";
+import { StreamClient } from "../upstream/stream_client.ts";
+import type { IngestOptions } from "./messages.ts";
+
+const HEAD_BYTES_MAX = 64 * 1024;
+
+/** Routes that lead to the upstream, and the end of what is under way on them. */
+export interface PassingOn {
+  readonly routes: readonly Route[];
+  /** Null when `http.forward` is off. */
+  readonly fallback: Route | null;
+  close(): void;
+}
+
+/** Makes the routes, and the client they share. */
+export function passingOn(
+  { passing: o, listener }: IngestOptions,
+  deps: { bodies: BodyReader; metrics: Metrics; clock: Clock; trustedProxies: CidrSet | null },
+): PassingOn {
+  const target = upstreamTarget(o.url, o.hostHeader);
+  const upstream = new StreamClient({
+    target,
+    clock: deps.clock,
+    metrics: deps.metrics,
+    connectTimeoutMs: o.connectTimeoutMs,
+    timeoutMs: o.timeoutMs,
+    readerTimeoutMs: listener.bodyTimeoutMs,
+    headBytesMax: HEAD_BYTES_MAX,
+  });
+  const forwarding = { ...deps, upstream, requestsMax: o.requestsMax };
+  const upstreamHosts = new Set([hostOf(target), hostOf({ ...target, hostHeader: null })]);
+  return {
+    routes: uploadRoutes({ ...forwarding, uploadBytesMax: listener.uploadBytesMax, upstreamHosts }),
+    fallback: o.isForwarding ? forwardRoute(forwarding, o) : null,
+    close: () => upstream.close(),
+  };
+}

@@ -1,0 +1,40 @@
+/** Who sends: ingestion reference, section 2. */
+import { extractAuth, missingAuth, parseProjectId, type RequestAuth } from "../protocol/request_auth.ts";
+import type { IncomingRequest } from "./incoming_request.ts";
+
+/** Who sends an envelope. */
+export interface Sender {
+  /** Canonical decimal; empty when the request names no project. */
+  readonly projectId: string;
+  readonly auth: RequestAuth;
+  /** The sender was stated by the request, so the envelope's header must agree with it. */
+  readonly checked: boolean;
+}
+
+/**
+ * Authorization found in the request itself; null when there is none.
+ *
+ * @param pathKey key in the path, on routes that have one there
+ * @throws {RequestError} 400 or 401 for a malformed one, or two
+ */
+export function requestAuth(request: IncomingRequest, pathKey?: string): RequestAuth | null {
+  return extractAuth({
+    xSentryAuth: request.header("x-sentry-auth"),
+    authorization: request.header("authorization"),
+    rawQuery: request.query,
+    ...(pathKey === undefined ? {} : { pathKey }),
+  });
+}
+
+/**
+ * The sender of a request that has to state its key itself.
+ *
+ * @param pathProjectId project in the path, as sent
+ * @throws {RequestError} 400 or 401, also when there is no key
+ */
+export function keySender(request: IncomingRequest, pathProjectId: string, pathKey?: string): Sender {
+  const projectId = parseProjectId(pathProjectId);
+  const auth = requestAuth(request, pathKey);
+  if (auth === null) throw missingAuth();
+  return { projectId, auth, checked: true };
+}
