@@ -8,7 +8,18 @@
  * Usage: deno task bench:ingest [--requests 20000] [--clients 64] [--rounds 5] [--bytes 1200]
  */
 import { parseArgs } from "node:util";
-import { Child, type Contender, cpuSeconds, residentMiB } from "./support/contender.ts";
+import {
+  answering,
+  BenchNode,
+  freePort,
+  type Load,
+  load,
+  median,
+  pause,
+  row,
+  runScript,
+} from "./support/bench_node.ts";
+import { Child, type Contender, cpuSeconds } from "./support/contender.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -21,44 +32,12 @@ const { values } = parseArgs({
   },
 });
 
-const here = new URL(".", import.meta.url);
-const script = (name: string): string => new URL(name, here).pathname;
-const deno = (...args: string[]): Child => new Child(Deno.execPath(), ["run", "-A", "--no-check", ...args]);
-
-interface Load {
-  readonly requests: number;
-  readonly refused: number;
-  readonly seconds: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
-
 interface Round extends Load {
   readonly cpuMicros: number;
 }
 
-async function load(contender: Contender): Promise<Load> {
-  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      "--no-check",
-      script("support/load.ts"),
-      "127.0.0.1",
-      String(contender.port),
-      contender.path,
-      values.clients,
-      values.requests,
-      values.bytes,
-    ],
-    stderr: "inherit",
-  }).output();
-  if (!success) throw new Error(`Load on ${contender.name} failed`);
-  return JSON.parse(new TextDecoder().decode(stdout));
-}
-
 async function bareServer(): Promise<Contender> {
-  const child = deno(script("support/bare_server.ts"));
+  const child = runScript("bare_server.ts");
   const port = Number(await child.line());
   return {
     name: "bare Deno.serve, body read",
@@ -70,43 +49,17 @@ async function bareServer(): Promise<Contender> {
   };
 }
 
-async function landfall(sinkPort: number, exposure: string): Promise<Contender> {
-  const folder = await Deno.makeTempDir({ prefix: "landfall-bench-" });
-  const port = freePort();
-  const adminPort = freePort();
-  await Deno.writeTextFile(
-    `${folder}/config.yml`,
-    [
-      "relay:",
-      "  mode: proxy",
-      `  upstream: http://127.0.0.1:${sinkPort}/`,
-      "  host: 127.0.0.1",
-      `  port: ${port}`,
-      "listener:",
-      `  exposure: ${exposure}`,
-      `lanes: ${values.lanes}`,
-      "admin:",
-      `  port: ${adminPort}`,
-      "spool:",
-      "  envelopes:",
-      "    max_disk_size: 4GiB",
-      "logging:",
-      "  level: warn",
-      "",
-    ].join("\n"),
-  );
-  const child = deno("--unstable-net", script("../../main.ts"), "run", "-c", folder);
-  await answering(`http://127.0.0.1:${port}/api/relay/healthcheck/ready/`);
+async function landfall(upstreamPort: number, exposure: string): Promise<Contender> {
+  const node = await BenchNode.start({ upstreamPort, exposure, lanes: values.lanes });
   return {
     name: `landfall, ${exposure}`,
-    port,
+    port: node.port,
     path: "/api/1/envelope/",
     forwards: true,
-    cpuSeconds: () => cpuSeconds(child.pid),
+    cpuSeconds: () => node.cpuSeconds(),
     async stop() {
-      memory.push(`landfall, ${exposure}: ${residentMiB(child.pid).toFixed(0)} MiB resident`);
-      await child.stop();
-      await Deno.remove(folder, { recursive: true });
+      memory.push(`landfall, ${exposure}: ${node.residentMiB().toFixed(0)} MiB resident`);
+      await node.stop();
     },
   };
 }
@@ -149,30 +102,8 @@ async function nginx(sinkPort: number): Promise<Contender | null> {
   };
 }
 
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function answering(url: string): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    const answer = await fetch(url).catch(() => null);
-    await answer?.body?.cancel();
-    if (answer && answer.status < 500) return;
-    await pause(20);
-  }
-  throw new Error(`No answer from ${url}`);
-}
-
-const median = (numbers: readonly number[]): number =>
-  numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
-
 const memory: string[] = [];
-const sink = deno(script("support/sink.ts"));
+const sink = runScript("sink.ts");
 const sinkPort = Number(await sink.line());
 const contenders = [
   await bareServer(),
@@ -186,7 +117,7 @@ for (let round = -1; round < Number(values.rounds); round++) {
   for (const contender of contenders) {
     const sunk = Number(await sink.ask("count"));
     const before = contender.cpuSeconds();
-    const result = await load(contender);
+    const result = await load(contender, values);
     while (contender.forwards && Number(await sink.ask("count")) < sunk + result.requests) await pause(20);
     const cpuMicros = (contender.cpuSeconds() - before) * 1e6 / result.requests;
     // The round before the first one warms the compilers up.
@@ -196,17 +127,16 @@ for (let round = -1; round < Number(values.rounds); round++) {
 for (const contender of contenders) await contender.stop();
 await sink.stop();
 
-const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 const output = [
   `${values.requests} requests of ${values.bytes} bytes, ${values.clients} clients, ${values.rounds} interleaved ` +
   `rounds, ${values.lanes} lane(s), Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} cores; medians (best)`,
   "",
-  line(["contender", "CPU µs per event", "answers per second", "p50 ms", "p99 ms", "refused"]),
-  line(["---", "---", "---", "---", "---", "---"]),
+  row(["contender", "CPU µs per event", "answers per second", "p50 ms", "p99 ms", "refused"]),
+  row(["---", "---", "---", "---", "---", "---"]),
   ...contenders.map(({ name }) => {
     const all = rounds.get(name)!;
     const cpu = all.map((round) => round.cpuMicros);
-    return line([
+    return row([
       name,
       `${median(cpu).toFixed(0)} (${Math.min(...cpu).toFixed(0)})`,
       median(all.map((round) => round.requests / round.seconds)).toFixed(0),

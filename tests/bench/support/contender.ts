@@ -58,6 +58,14 @@ export class Child {
     return await this.line();
   }
 
+  /** Resolves when the child has ended by itself; rejects when it failed. */
+  async ended(): Promise<void> {
+    await this.#input.close();
+    await this.#lines.cancel();
+    const { success } = await this.#process.status;
+    if (!success) throw new Error("A child of the bench failed");
+  }
+
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     try {
       this.#process.kill(signal);

@@ -1,0 +1,60 @@
+/**
+ * Fills a spool folder with waiting records, as a node would have left them: `fill_spool.ts FOLDER RECORDS BYTES`.
+ */
+import { systemClock } from "../../../src/core/clock.ts";
+import { encodeRequestMeta } from "../../../src/protocol/request_meta.ts";
+import { ControlBlock } from "../../../src/spool/control_block.ts";
+import { DiskBudget } from "../../../src/spool/disk_budget.ts";
+import { diskStorage } from "../../../src/spool/disk_storage.ts";
+import { PartitionWriter } from "../../../src/spool/partition_writer.ts";
+import { openSpoolFolder } from "../../../src/spool/spool_folder.ts";
+import { METRIC_LAYOUT } from "../../../src/telemetry/catalogue.ts";
+import { Metrics } from "../../../src/telemetry/registry.ts";
+
+const [path = "", records = "0", bytes = "1200"] = Deno.args;
+const encoder = new TextEncoder();
+const spool = await openSpoolFolder(diskStorage, path, 1);
+const writer = await PartitionWriter.open({
+  storage: diskStorage,
+  folder: spool.partitions[0]!,
+  control: new ControlBlock(),
+  budget: DiskBudget.create(2 ** 40),
+  clock: systemClock,
+  metrics: new Metrics(METRIC_LAYOUT),
+  segmentBytesMax: 64 * 1024 * 1024,
+});
+const key = "0123456789abcdef0123456789abcdef";
+for (let written = 0; written < Number(records);) {
+  const batch = Array.from({ length: Math.min(2000, Number(records) - written) }, () => {
+    const eventId = crypto.randomUUID().replaceAll("-", "");
+    const envelope = `{"event_id":"${eventId}"}\n{"type":"event"}\n{"message":"${
+      "x".repeat(Number(bytes) - 80)
+    }"}`;
+    return writer.append({
+      receivedAtMs: systemClock.now() - 60_000,
+      projectHash: 1,
+      categoryBits: [2, 0],
+      meta: encodeRequestMeta({
+        projectId: "1",
+        key,
+        version: 7,
+        client: "sentry.javascript.node/11.12.0",
+        origin: null,
+        remoteAddr: "127.0.0.1",
+        forwardedFor: "127.0.0.1",
+        userAgent: "sentry.javascript.node/11.12.0",
+        clientHints: null,
+        noCache: false,
+        contentEncoding: "",
+        passthrough: null,
+        eventId,
+        quantities: [["error", 1]],
+      }),
+      body: [encoder.encode(envelope)],
+    });
+  });
+  await Promise.all(batch);
+  written += batch.length;
+}
+await writer.close();
+spool.release();
