@@ -1,13 +1,15 @@
 /**
- * The admin listener's application: status page, status as JSON, metrics.
+ * The admin listener's application: status page, status as JSON, metrics, and what operators do to dead letters.
  *
  * Why apart from ingestion: it answers questions about the node to its operator, on loopback by default, and must keep
- * answering when ingestion is saturated. Everything here is a safe GET over values the control plane already holds.
+ * answering when ingestion is saturated. Everything under GET is safe and reads what the control plane already holds;
+ * what changes something is a POST (spool_routes.ts).
  */
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { EXPOSITION_TYPE, renderExposition } from "../telemetry/exposition.ts";
 import type { MetricsReader } from "../telemetry/registry.ts";
+import { addSpoolRoutes, type DeadLetterActions } from "./spool_routes.ts";
 import { STATUS_PAGE } from "./status_page.ts";
 import type { NodeStatus } from "./node_status.ts";
 
@@ -15,10 +17,11 @@ import type { NodeStatus } from "./node_status.ts";
 export interface AdminSource {
   readonly metrics: MetricsReader;
   status(): NodeStatus;
+  readonly deadLetters: DeadLetterActions;
 }
 
 /** The application, without a socket. */
-export function adminApp({ metrics, status }: AdminSource): Hono {
+export function adminApp({ metrics, status, deadLetters }: AdminSource): Hono {
   const app = new Hono();
   app.use(secureHeaders({
     contentSecurityPolicy: {
@@ -45,5 +48,6 @@ export function adminApp({ metrics, status }: AdminSource): Hono {
   );
   app.get("/status.json", (c) => c.json(status()));
   app.get("/metrics", (c) => c.body(renderExposition(metrics), 200, { "content-type": EXPOSITION_TYPE }));
+  addSpoolRoutes(app, deadLetters);
   return app;
 }

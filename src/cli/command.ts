@@ -2,6 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { ConfigSources } from "../config/config_sources.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
+import type { Storage } from "../spool/storage.ts";
 
 /** Exit codes; those above 1 follow sysexits.h. */
 export const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
@@ -22,8 +23,9 @@ export type RunNode = (loaded: LoadedConfig, options?: { readonly onReady?: () =
 export interface System {
   readonly sources: ConfigSources;
   readonly clock: Clock;
-  /** Writes to standard output. */
-  out(text: string): void;
+  readonly storage: Storage;
+  /** Writes to standard output; bytes as they are. */
+  out(text: string | Uint8Array): void;
   /** Writes to standard error. */
   err(text: string): void;
   /**
@@ -31,7 +33,9 @@ export interface System {
    *
    * @throws {Deno.errors.AlreadyExists}
    */
-  writeNew(path: string, text: string): void;
+  writeNew(path: string, content: string | Uint8Array): void;
+  /** Asks whoever sits at the terminal; null when nobody does. */
+  confirm(question: string): boolean | null;
   /** Runs a node until it has stopped; calls `onReady` once it takes traffic; resolves with the exit code. */
   runNode(loaded: LoadedConfig, onReady?: () => void): Promise<number>;
 }

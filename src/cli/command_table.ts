@@ -7,6 +7,11 @@ import { devCommand } from "./dev_command.ts";
 import { healthcheckCommand } from "./healthcheck_command.ts";
 import { renderHelp } from "./help.ts";
 import { runCommand } from "./run_command.ts";
+import { spoolPurgeCommand, spoolRequeueCommand } from "./spool_change_commands.ts";
+import { spoolExportCommand } from "./spool_export_command.ts";
+import { spoolLsCommand } from "./spool_ls_command.ts";
+import { spoolShowCommand } from "./spool_show_command.ts";
+import { spoolVerifyCommand } from "./spool_verify_command.ts";
 import { VERSION } from "../core/version.ts";
 
 const helpCommand: Command = {
@@ -36,6 +41,12 @@ export const COMMANDS: readonly Command[] = [
   configCheckCommand,
   configShowCommand,
   healthcheckCommand,
+  spoolLsCommand,
+  spoolShowCommand,
+  spoolVerifyCommand,
+  spoolExportCommand,
+  spoolRequeueCommand,
+  spoolPurgeCommand,
   helpCommand,
   versionCommand,
 ];

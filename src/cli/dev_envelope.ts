@@ -3,6 +3,7 @@ import * as zlib from "node:zlib";
 import type { DataCategory } from "../protocol/data_category.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import { itemQuantities } from "../protocol/item_type.ts";
+import { printable, readableSize } from "./readable.ts";
 
 /** An envelope and how it was answered. */
 export interface ArrivedEnvelope extends DescribedEnvelope {
@@ -33,7 +34,6 @@ export interface ArrivedBody {
 }
 
 const MESSAGE_CHARS_MAX = 120;
-const CONTROL_CHARACTERS = /\p{Cc}+/gu;
 const utf8 = new TextDecoder();
 
 /** Reads an arrived body; never throws, because whatever arrives shall be shown. */
@@ -58,11 +58,6 @@ export function formatArrival(envelope: ArrivedEnvelope): string {
   const fields = [time, `project ${projectId}`, items || "no items", eventId ?? "-", message];
   if (status !== 200) fields.push(`[answered ${status}]`);
   return fields.filter((field) => field !== "").join("  ");
-}
-
-function readableSize(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  return bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 }
 
 type Content = Pick<DescribedEnvelope, "eventId" | "items" | "categories" | "message">;
@@ -114,7 +109,7 @@ function messageOf(payload: Uint8Array): string {
     data.status,
   ];
   const text = candidates.find((candidate) => typeof candidate === "string" && candidate !== "");
-  return typeof text === "string" ? text.replace(CONTROL_CHARACTERS, " ").slice(0, MESSAGE_CHARS_MAX) : "";
+  return typeof text === "string" ? printable(text).slice(0, MESSAGE_CHARS_MAX) : "";
 }
 
 function parseObject(payload: Uint8Array): Record<string, unknown> | null {

@@ -1,6 +1,8 @@
+import { utf8 } from "../core/bytes.ts";
 import { systemClock } from "../core/clock.ts";
 import { processSources } from "../config/config_sources.ts";
 import { configureLogging, logger } from "../telemetry/log.ts";
+import { diskStorage } from "../spool/disk_storage.ts";
 import type { System } from "./command.ts";
 
 /** Readable and writable by the owner only, as Relay saves its files. */
@@ -11,12 +13,15 @@ export function processSystem(): System {
   return {
     sources: processSources(),
     clock: systemClock,
+    storage: diskStorage,
     out: (text) => writeAll(Deno.stdout, text),
     err: (text) => writeAll(Deno.stderr, text),
-    writeNew(path, text) {
+    writeNew(path, content) {
       Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-      Deno.writeTextFileSync(path, text, { createNew: true, mode: FILE_MODE });
+      const bytes = typeof content === "string" ? utf8(content) : content;
+      Deno.writeFileSync(path, bytes, { createNew: true, mode: FILE_MODE });
     },
+    confirm: (question) => Deno.stdin.isTerminal() ? globalThis.confirm(question) : null,
     async runNode(loaded, onReady) {
       configureLogging(loaded.config.logging);
       for (const warning of loaded.warnings) logger("config").warn(warning);
@@ -27,8 +32,8 @@ export function processSystem(): System {
   };
 }
 
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  let bytes = new TextEncoder().encode(text);
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string | Uint8Array): void {
+  let bytes = typeof text === "string" ? utf8(text) : text;
   try {
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
   } catch (error) {

@@ -1,36 +1,24 @@
 /**
  * The dead letter of a partition: records that were given up, kept for whoever wants to look at them.
  *
- * It holds the same records in the same kind of segments, in a folder of its own. The reason stands in front of the
- * meta: two bytes of length, the reason in UTF-8, then the meta as it was. It is bounded: when it is full, or when the
- * whole spool is, its oldest segment goes. It must never be what keeps new traffic out.
+ * It holds the same records in the same kind of segments, in a folder of its own; the reason stands in front of the
+ * meta (dead_record.ts). It is bounded: when it is full, or when the whole spool is, its oldest segment goes. It must
+ * never be what keeps new traffic out.
  */
 import type { Clock } from "../core/clock.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
+import { joinReason } from "./dead_record.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
-import { FLAG_DEAD, recordBytes, type RecordPosition, type SpoolRecord } from "./record.ts";
+import { FLAG_DEAD, recordBytes, type SpoolRecord } from "./record.ts";
 import { SegmentAppender } from "./segment_appender.ts";
-import { DEAD_FOLDER, listSegments, segmentPath } from "./segment_name.ts";
-import { SegmentScanner } from "./segment_scanner.ts";
+import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
 import { SpoolError } from "./spool_error.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
 /** Segments the bound is divided into, so that making room costs this part of it at most. */
 const SEGMENTS = 8;
-
-/** A record in the dead letter. */
-export interface DeadRecord {
-  readonly position: RecordPosition;
-  readonly receivedAtMs: number;
-  readonly projectHash: number;
-  readonly categoryBits: readonly [number, number];
-  /** Why it was given up. */
-  readonly reason: string;
-  readonly meta: Uint8Array;
-  readonly body: Uint8Array;
-}
 
 /** Options of {@link DeadLetter.open}. */
 export interface DeadLetterOptions {
@@ -53,6 +41,8 @@ export class DeadLetter {
   readonly #appender: SegmentAppender;
   /** Durable bytes by segment, oldest first. */
   readonly #segments: Map<number, number>;
+  /** Segments that `seal` named. Numbers start over once a later life finds none, so nothing else may be discarded. */
+  readonly #sealed = new Set<number>();
   #bytes = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -100,36 +90,27 @@ export class DeadLetter {
    * @throws {SpoolError} `no_space`, `io_error` or `closed`
    */
   append(record: SpoolRecord, reason: string): Promise<boolean> {
-    const turn = this.#turn.then(() => this.#append(record, reason));
-    this.#turn = turn.catch(() => {});
-    return turn;
+    return this.#inTurn(() => this.#append(record, reason));
   }
 
-  /** All records, oldest first; damaged ones are left out. */
-  async *list(): AsyncGenerator<DeadRecord> {
-    for (const [segment, end] of [...this.#segments]) {
-      const file = await this.#openSegment(segment);
-      if (!file) continue;
-      try {
-        const scanner = new SegmentScanner(file);
-        for (;;) {
-          const step = await scanner.next(end);
-          if (step.kind === "end") break;
-          if (step.kind === "gap") continue;
-          const { offset, bytes, header, body } = step;
-          yield {
-            position: { segment, offset, bytes },
-            receivedAtMs: header.receivedAtMs,
-            projectHash: header.projectHash,
-            categoryBits: [header.categoryLow, header.categoryHigh],
-            ...splitMeta(step.meta, header.flags),
-            body,
-          };
-        }
-      } finally {
-        file.close();
-      }
-    }
+  /** Completes the segment being written; resolves with all segments, oldest first, none of which grows any more. */
+  seal(): Promise<SegmentFile[]> {
+    return this.#inTurn(async () => {
+      await this.#appender.roll();
+      for (const number of this.#segments.keys()) this.#sealed.add(number);
+      return [...this.#segments].map(([number, bytes]) => ({ number, bytes }));
+    });
+  }
+
+  /**
+   * Deletes a segment that {@link DeadLetter.seal} named in this life; any other is left alone.
+   *
+   * @throws {SpoolError} `io_error`
+   */
+  discard(segment: number): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#sealed.has(segment)) await this.#delete(segment);
+    });
   }
 
   /** Refuses further records, and resolves when those appended are durable. */
@@ -138,8 +119,14 @@ export class DeadLetter {
     await this.#appender.close();
   }
 
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
   async #append(record: SpoolRecord, reason: string): Promise<boolean> {
-    const dead = { ...record, meta: joinMeta(reason, record.meta) };
+    const dead = { ...record, meta: joinReason(reason, record.meta) };
     const bytes = recordBytes(dead);
     while (this.#bytes + bytes > this.#o.bytesMax || !this.#o.budget.tryReserve(bytes)) {
       if (bytes > this.#o.bytesMax || !await this.#evictOldest()) return false;
@@ -154,13 +141,7 @@ export class DeadLetter {
   async #evictOldest(): Promise<boolean> {
     for (const [segment, bytes] of this.#segments) {
       if (segment === this.#appender.openSegment) await this.#appender.roll();
-      try {
-        await this.#o.storage.remove(segmentPath(this.#folder, segment));
-      } catch (error) {
-        if (!StorageError.isNotFound(error)) throw SpoolError.from(error);
-      }
-      this.#segments.delete(segment);
-      this.#release(bytes);
+      await this.#delete(segment);
       logger("spool").warn("The dead letter is full; its oldest segment was deleted", {
         folder: this.#folder,
         bytes,
@@ -171,31 +152,20 @@ export class DeadLetter {
     return false;
   }
 
+  async #delete(segment: number): Promise<void> {
+    try {
+      await this.#o.storage.remove(segmentPath(this.#folder, segment));
+    } catch (error) {
+      if (!StorageError.isNotFound(error)) throw SpoolError.from(error);
+    }
+    const bytes = this.#segments.get(segment) ?? 0;
+    this.#segments.delete(segment);
+    this.#sealed.delete(segment);
+    this.#release(bytes);
+  }
+
   #release(bytes: number): void {
     this.#bytes -= bytes;
     this.#o.budget.release(bytes);
   }
-
-  async #openSegment(segment: number) {
-    try {
-      return await this.#o.storage.open(segmentPath(this.#folder, segment), "read");
-    } catch (error) {
-      if (StorageError.isNotFound(error)) return null;
-      throw SpoolError.from(error);
-    }
-  }
-}
-
-function joinMeta(reason: string, meta: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(2 + 3 * reason.length + meta.length);
-  const { written } = new TextEncoder().encodeInto(reason, joined.subarray(2, 2 + 0xffff));
-  new DataView(joined.buffer).setUint16(0, written, true);
-  joined.set(meta, 2 + written);
-  return joined.subarray(0, 2 + written + meta.length);
-}
-
-function splitMeta(meta: Uint8Array, flags: number): { reason: string; meta: Uint8Array } {
-  if ((flags & FLAG_DEAD) === 0 || meta.length < 2) return { reason: "", meta };
-  const end = 2 + (meta[0]! | meta[1]! << 8);
-  return { reason: new TextDecoder().decode(meta.subarray(2, end)), meta: meta.subarray(end) };
 }

@@ -242,8 +242,10 @@ export class PartitionReader {
   /** Hands the record out, or leaves it to the backlog when it is no longer fresh. */
   #take(walk: SegmentWalk, found: FoundRecord): StoredRecord | null {
     const { clock, control, freshMs } = this.#o;
-    const { sequence, receivedAtMs } = found.header;
-    if (walk === this.#fresh && clock.now() - receivedAtMs > freshMs) {
+    const { sequence, receivedAtMs, flags } = found.header;
+    // A record that an operator put back is old, but says nothing about how far behind the walk is.
+    const isOld = clock.now() - receivedAtMs > freshMs && (flags & FLAG_REQUEUED) === 0;
+    if (walk === this.#fresh && isOld) {
       const written = control.position();
       for (const stretch of walk.leave(found)) this.#backlog.add(stretch);
       this.#backlogUnread = (this.#backlogUnread ?? 0) + written.sequence - sequence;

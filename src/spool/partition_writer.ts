@@ -78,13 +78,14 @@ export class PartitionWriter {
   /**
    * Resolves once the record is durable, in the order of the calls.
    *
+   * @param flags of the record's header
    * @throws {SpoolError} the record is refused: `full`, `no_space`, `io_error` or `closed`
    */
-  append(record: SpoolRecord): Promise<void> {
+  append(record: SpoolRecord, flags = 0): Promise<void> {
     if (this.#appender.isClosed) return this.#refuse("closed", "The spool is shut down");
     const bytes = recordBytes(record);
     if (!this.#budget.tryReserve(bytes)) return this.#refuse("full", "The spool has reached its bound");
-    return this.#appender.append(record, bytes);
+    return this.#appender.append(record, bytes, flags);
   }
 
   /** Refuses further appends, and resolves when those made are durable. */

@@ -14,7 +14,8 @@
  *
  * The ingest half of a lane appends (partition_writer.ts), its forward half reads and settles (partition_reader.ts);
  * between them there are only the files and a block of shared memory (control_block.ts). The bound on all of it is
- * shared by all lanes (disk_budget.ts).
+ * shared by all lanes (disk_budget.ts). Operators look into the files from outside (spool_inspection.ts) and have dead
+ * letters sent again (requeue.ts).
  *
  * Limits: `max_disk_size` bounds segments and dead letters together, checkpoints come on top; an append that would
  * exceed it is refused before anything is written. A record is at most 4 GiB by format, and far less by configuration.
@@ -65,7 +66,7 @@ export interface SpoolFolder {
  * @throws {SpoolPathError} it is a file or cannot be used
  */
 export async function openSpoolFolder(storage: Storage, path: string, lanes: number): Promise<SpoolFolder> {
-  const lock = await lockFolder(storage, path);
+  const lock = await lockSpoolFolder(storage, path);
   try {
     const partitions = Array.from({ length: lanes }, (_, lane) => `${path}/p${lane}`);
     for (const partition of partitions) await storage.ensureFolder(`${partition}/${DEAD_FOLDER}`);
@@ -83,7 +84,13 @@ export async function openSpoolFolder(storage: Storage, path: string, lanes: num
   }
 }
 
-async function lockFolder(storage: Storage, path: string): Promise<StorageLock> {
+/**
+ * Takes the lock of a spool folder, which is created if there is none.
+ *
+ * @throws {SpoolLockedError} another process has it
+ * @throws {SpoolPathError} it is a file or cannot be used
+ */
+export async function lockSpoolFolder(storage: Storage, path: string): Promise<StorageLock> {
   try {
     await storage.ensureFolder(path);
     const lock = await storage.lock(`${path}/lock`);

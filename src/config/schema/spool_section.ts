@@ -1,5 +1,5 @@
 import { field, section } from "../config_field.ts";
-import { anything, byteSize, count, duration, text } from "../value_kind.ts";
+import { anything, byteSize, count, duration, ratio, text } from "../value_kind.ts";
 
 const ignored = () => field(anything, { default: null, about: "", effect: "none" });
 
@@ -44,6 +44,24 @@ export const spoolSection = section({
     about:
       "How often it is written down which envelopes are done; what is done but not written down is sent again " +
       "after a crash",
+  }),
+  fresh_for: field(duration({ unit: "s", minMs: 1 }), {
+    default: "10s",
+    about: "Age up to which an envelope is forwarded before all that waits longer",
+  }),
+  backlog_share: field(ratio, {
+    default: 0.25,
+    about: "Share of forwarding that the backlog keeps while fresh envelopes come without a pause, 0 to 1",
+  }),
+  shed: section({
+    bulky_from: field(ratio, {
+      default: 0.7,
+      about: "Share of the bound from which replays, profiles and attachments are refused with 429",
+    }),
+    costly_from: field(ratio, {
+      default: 0.85,
+      about: "Share of the bound from which transactions, spans, logs and metrics are refused with 429",
+    }),
   }),
   dead_letter_size: field(byteSize(), {
     default: "64MiB",

@@ -5,6 +5,7 @@ import { openSpoolFolder, SpoolLockedError, SpoolPathError } from "../../../src/
 import { type SimFault, SimStorage } from "../../support/sim_storage.ts";
 import {
   closePartition,
+  deadRecords,
   numbered,
   numberOf,
   openPartition,
@@ -47,9 +48,7 @@ async function contents(storage: SimStorage, folders: readonly string[]) {
   for (const folder of folders) {
     const partition = await openPartition(storage, { folder, segmentBytesMax: 400 });
     waiting.push(...(await readAll(partition.reader)).map(numberOf));
-    const letter = await openDead(storage, folder, partition);
-    for await (const record of letter.list()) dead.push(numberOf(record));
-    await letter.close();
+    dead.push(...(await deadRecords(storage, folder)).map(([number]) => number));
     await closePartition(partition);
   }
   return { waiting, dead };

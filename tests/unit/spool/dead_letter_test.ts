@@ -6,7 +6,7 @@ import { METRIC_LAYOUT, METRICS } from "../../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../../src/telemetry/registry.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 import { SimStorage } from "../../support/sim_storage.ts";
-import { numbered, numberOf, PARTITION } from "../../support/spool_fixture.ts";
+import { deadRecords, numbered, PARTITION } from "../../support/spool_fixture.ts";
 
 const metrics = new Metrics(METRIC_LAYOUT);
 
@@ -21,34 +21,29 @@ function open(
   return DeadLetter.open({ storage, folder: PARTITION, budget, clock, metrics, bytesMax, onEvicted });
 }
 
-async function contents(dead: DeadLetter): Promise<[number, string][]> {
-  const found: [number, string][] = [];
-  for await (const record of dead.list()) found.push([numberOf(record), record.reason]);
-  return found;
-}
-
 Deno.test("DeadLetter: keeps records with their reason over a restart", async () => {
   const storage = new SimStorage({});
   const dead = await open(storage, 10_000);
   assertEquals(await dead.append(numbered(1), "rejected with 400: déjà vu"), true);
   await dead.append(numbered(2), "");
   const expected: [number, string][] = [[1, "rejected with 400: déjà vu"], [2, ""]];
-  assertEquals(await contents(dead), expected);
+  assertEquals(await deadRecords(storage), expected);
   assertEquals(metrics.read(METRICS.deadLetters), 2);
   await dead.close();
   storage.crash();
   const again = await open(storage, 10_000);
-  assertEquals(await contents(again), expected);
+  assertEquals(await deadRecords(storage), expected);
   assertEquals(again.bytes, storage.bytes);
   await again.append(numbered(3), "later");
-  assertEquals((await contents(again)).length, 3);
+  assertEquals((await deadRecords(storage)).length, 3);
   await again.close();
 });
 
 Deno.test("DeadLetter: a reason of any length leaves the record whole", async () => {
-  const dead = await open(new SimStorage({}), 1 << 20);
+  const storage = new SimStorage({});
+  const dead = await open(storage, 1 << 20);
   await dead.append(numbered(1), "é".repeat(50_000));
-  const [[number, reason]] = await contents(dead) as [[number, string]];
+  const [[number, reason]] = await deadRecords(storage) as [[number, string]];
   assertEquals([number, reason.length], [1, 32_767]);
   await dead.close();
 });
@@ -63,7 +58,7 @@ Deno.test("DeadLetter: stays within its bound by giving up its oldest segment", 
     assert(storage.bytes <= 2000);
     assertEquals([dead.bytes, budget.bytesUsed], [storage.bytes, storage.bytes]);
   }
-  const kept = (await contents(dead)).map(([number]) => number);
+  const kept = (await deadRecords(storage)).map(([number]) => number);
   assert(kept.length >= 8);
   assertEquals(kept, Array.from({ length: kept.length }, (_, i) => 50 - kept.length + i));
   assertEquals(evicted.length, 50 - kept.length);
@@ -72,10 +67,11 @@ Deno.test("DeadLetter: stays within its bound by giving up its oldest segment", 
 
 Deno.test("DeadLetter: when the spool is full it makes room of its own, and gives way when it has none", async () => {
   const budget = DiskBudget.create(700, 300);
-  const dead = await open(new SimStorage({}), 10_000, budget);
+  const storage = new SimStorage({});
+  const dead = await open(storage, 10_000, budget);
   for (let n = 0; n < 6; n++) assertEquals(await dead.append(numbered(n), "x"), true);
   assert(budget.bytesUsed <= 700);
-  assertEquals((await contents(dead)).map(([number]) => number), [3, 4, 5]);
+  assertEquals((await deadRecords(storage)).map(([number]) => number), [3, 4, 5]);
   assertEquals(await dead.append(numbered(7, 5000), "x"), false);
   assertEquals(await dead.append(numbered(8, 50_000), "x"), false);
   assertEquals([budget.bytesUsed, dead.bytes], [300, 0]);
@@ -92,7 +88,7 @@ Deno.test("DeadLetter: a failing disk is an error, and leaves nothing reserved",
   await assertRejects(() => dead.append(numbered(2), "x"), SpoolError);
   storage.fault = () => null;
   await dead.append(numbered(3), "x");
-  assertEquals((await contents(dead)).map(([number]) => number), [1, 3]);
+  assertEquals((await deadRecords(storage)).map(([number]) => number), [1, 3]);
   assert(budget.bytesUsed >= storage.bytes && used > 0);
   await dead.close();
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { readCheckpoint } from "../../../src/spool/checkpoint.ts";
-import { recordBytes } from "../../../src/spool/record.ts";
+import { FLAG_REQUEUED, recordBytes } from "../../../src/spool/record.ts";
 import { segmentName, segmentPath } from "../../../src/spool/segment_name.ts";
 import { SpoolError } from "../../../src/spool/spool_error.ts";
 import { METRICS } from "../../../src/telemetry/catalogue.ts";
@@ -287,6 +287,17 @@ Deno.test("PartitionReader.next: when reading fell behind, what is written now g
   const rest = (await readAll(reader)).map(numberOf);
   assertEquals(rest, [...range(60_004, 60_008), ...range(3, 12), ...range(60_000, 60_004)]);
   assertEquals(control.waitingRecords, 20);
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader.next: an old record that was put back does not make fresh ones wait", async () => {
+  const partition = await openPartition(new SimStorage({}), { freshMs: 5000 });
+  await partition.clock.advance(60_000);
+  await partition.writer.append(numbered(1), FLAG_REQUEUED);
+  await append(partition, [60_000, 60_001]);
+  assertEquals(numberOf((await partition.reader.next())!), 1);
+  await append(partition, [60_002]);
+  assertEquals((await readAll(partition.reader)).map(numberOf), [60_000, 60_001, 60_002]);
   await closePartition(partition);
 });
 

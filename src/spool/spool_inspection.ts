@@ -1,0 +1,214 @@
+/**
+ * Looking into a spool from outside: for tools that show, check and copy what is there.
+ *
+ * Segments are append-only and never changed, so all of this may run beside the node that writes them, without its
+ * lock. What may happen meanwhile is that a segment vanishes, which ends its reading, or that one grows: it is read to
+ * where it ended when it was opened. A record that is just being written looks like a torn one; so a segment that ends
+ * in the middle of a record is looked at a second time before that is believed. What is settled is known as of the last
+ * checkpoint.
+ *
+ * Everything is read one record after the other, payloads and their checksums included: time grows with the bytes on
+ * disk, memory with the largest record.
+ */
+import type { Clock } from "../core/clock.ts";
+import { type CheckpointState, readCheckpoint } from "./checkpoint.ts";
+import { splitReason } from "./dead_record.ts";
+import type { ByteRange } from "./range_set.ts";
+import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
+import { type ScanStep, SegmentScanner } from "./segment_scanner.ts";
+import { type Storage, StorageError, type StorageFile } from "./storage.ts";
+
+/** Pause before a segment that ends in the middle of a record is looked at again. */
+const GROWTH_PAUSE_MS = 100;
+
+/** A partition and its dead letter. */
+export interface InspectedPartition {
+  /** `p0`, `p1`, ... */
+  readonly name: string;
+  readonly folder: string;
+  readonly checkpoint: CheckpointState;
+  /** Segments of records that wait, then those of the dead letter, each oldest first. */
+  readonly segments: readonly InspectedSegment[];
+}
+
+/** A segment file. */
+export interface InspectedSegment extends SegmentFile {
+  /** `p0/12`, in the dead letter `p0/dead/12`. */
+  readonly id: string;
+  readonly folder: string;
+  readonly isDead: boolean;
+  /** What of it the checkpoint calls settled, ascending. */
+  readonly settled: readonly ByteRange[];
+}
+
+/** A whole record. */
+export interface InspectedRecord {
+  readonly kind: "record";
+  /** Id of its segment and its offset there: `p0/12/4096`, in the dead letter `p0/dead/12/4096`. */
+  readonly id: string;
+  readonly bytes: number;
+  readonly receivedAtMs: number;
+  readonly isDead: boolean;
+  readonly isSettled: boolean;
+  /** Why it was given up; empty unless it is dead. */
+  readonly reason: string;
+  readonly meta: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+/** Bytes of a segment that are no record. */
+export interface InspectedDamage {
+  readonly kind: "damage";
+  readonly from: number;
+  readonly to: number;
+  /** It reaches the end of the file and may be a write that a power loss cut short. */
+  readonly isCut: boolean;
+}
+
+/**
+ * The partitions of a spool, by number.
+ *
+ * @throws {StorageError} `not_found`: there is no such folder
+ */
+export async function inspectSpool(storage: Storage, path: string): Promise<InspectedPartition[]> {
+  const names = (await storage.list(path))
+    .filter(({ name, isFolder }) => isFolder && /^p\d+$/.test(name))
+    .map(({ name }) => name)
+    .sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
+  const partitions: InspectedPartition[] = [];
+  for (const name of names) partitions.push(await inspectPartition(storage, `${path}/${name}`, name));
+  return partitions;
+}
+
+async function inspectPartition(
+  storage: Storage,
+  folder: string,
+  name: string,
+): Promise<InspectedPartition> {
+  const waiting = await listIfThere(storage, folder);
+  const dead = await listIfThere(storage, `${folder}/${DEAD_FOLDER}`);
+  // After the files are listed: whatever is settled later is only a reason less to look at a segment.
+  const { state, segments: settled } = await readCheckpoint(storage, folder);
+  const segments = [
+    ...waiting.map((file) => ({
+      ...file,
+      id: `${name}/${file.number}`,
+      folder,
+      isDead: false,
+      settled: settled.get(file.number) ?? [],
+    })),
+    ...dead.map((file) => ({
+      ...file,
+      id: `${name}/${DEAD_FOLDER}/${file.number}`,
+      folder: `${folder}/${DEAD_FOLDER}`,
+      isDead: true,
+      settled: [],
+    })),
+  ];
+  return { name, folder, checkpoint: state, segments };
+}
+
+/**
+ * Everything in a segment, in order; nothing when it is gone.
+ *
+ * @throws {StorageError} the disk cannot be read
+ */
+export async function* readSegment(
+  storage: Storage,
+  segment: InspectedSegment,
+  clock: Clock,
+): AsyncGenerator<InspectedRecord | InspectedDamage> {
+  const file = await openIfThere(storage, segmentPath(segment.folder, segment.number));
+  if (!file) return;
+  try {
+    const limit = await file.size();
+    const scanner = new SegmentScanner(file);
+    let range = 0;
+    for (;;) {
+      const step = await scanner.next(limit);
+      if (step.kind === "end") return;
+      if (step.kind === "gap") {
+        if (step.isCut && await grew(file, step.from, clock)) return;
+        yield { kind: "damage", from: step.from, to: step.to, isCut: step.isCut };
+        continue;
+      }
+      while ((segment.settled[range]?.[1] ?? Infinity) <= step.offset) range++;
+      yield recordOf(segment, step, (segment.settled[range]?.[0] ?? Infinity) <= step.offset);
+    }
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * The record with an id, or null when there is none.
+ *
+ * @throws {StorageError} the disk cannot be read
+ */
+export async function findRecord(
+  storage: Storage,
+  path: string,
+  id: string,
+): Promise<InspectedRecord | null> {
+  const [, name, dead, number, offset] = /^(p\d+)(\/dead)?\/(\d{1,12})\/(\d{1,15})$/.exec(id) ?? [];
+  if (name === undefined) return null;
+  const segmentId = `${name}${dead ?? ""}/${Number(number)}`;
+  const partition = await inspectPartition(storage, `${path}/${name}`, name);
+  const segment = partition.segments.find((candidate) => candidate.id === segmentId);
+  const file = segment && await openIfThere(storage, segmentPath(segment.folder, segment.number));
+  if (!segment || !file) return null;
+  try {
+    const step = await new SegmentScanner(file, Number(offset)).next(await file.size());
+    if (step.kind !== "record") return null;
+    return recordOf(
+      segment,
+      step,
+      segment.settled.some(([from, to]) => from <= step.offset && step.offset < to),
+    );
+  } finally {
+    file.close();
+  }
+}
+
+/** Whether what looked like the torn end of a file was a write under way, or one that was taken back. */
+async function grew(file: StorageFile, from: number, clock: Clock): Promise<boolean> {
+  await clock.sleep(GROWTH_PAUSE_MS);
+  const step = await new SegmentScanner(file, from).next(await file.size());
+  return step.kind !== "gap";
+}
+
+function recordOf(
+  { id, isDead }: InspectedSegment,
+  { offset, bytes, header, meta, body }: ScanStep & { kind: "record" },
+  isSettled: boolean,
+): InspectedRecord {
+  const { receivedAtMs, flags } = header;
+  return {
+    kind: "record",
+    id: `${id}/${offset}`,
+    bytes,
+    receivedAtMs,
+    isDead,
+    isSettled,
+    ...splitReason(meta, flags),
+    body,
+  };
+}
+
+async function listIfThere(storage: Storage, folder: string): Promise<SegmentFile[]> {
+  try {
+    return (await listSegments(storage, folder)).segments;
+  } catch (error) {
+    if (StorageError.isNotFound(error)) return [];
+    throw error;
+  }
+}
+
+async function openIfThere(storage: Storage, path: string): Promise<StorageFile | null> {
+  try {
+    return await storage.open(path, "read");
+  } catch (error) {
+    if (StorageError.isNotFound(error)) return null;
+    throw error;
+  }
+}
