@@ -324,3 +324,24 @@ Deno.test("loadConfig: the result is plain data that can be posted to a worker",
   assertEquals(structuredClone(config), config);
   assert(Object.keys(config).length > 0);
 });
+
+Deno.test("loadConfig: listener.tunnel takes hosts and projects in the forms DSNs have", () => {
+  const text =
+    "listener: {tunnel: {path: /t/x.y, allowed_hosts: ['*.A.example', '[::1]'], project_ids: [1, '007']}}";
+  assertEquals(load(text).config.listener.tunnel, {
+    path: "/t/x.y",
+    allowedHosts: ["*.a.example", "[::1]"],
+    projectIds: ["1", "7"],
+  });
+  assertEquals(load("").config.listener.tunnel, { path: null, allowedHosts: [], projectIds: [] });
+  const wrong = ["path: t", "path: /api/1/envelope/", "path: /a//b", "path: '/:x'", "path: '/*'"]
+    .concat([
+      "allowed_hosts: [https://a.example]",
+      "allowed_hosts: [a.example:443]",
+      "allowed_hosts: ['a.*']",
+    ])
+    .concat(["allowed_hosts: a.example", "project_ids: [x]", "project_ids: [-1]"]);
+  for (const setting of wrong) {
+    assertEquals(problems(`listener: {tunnel: {${setting}}}`).length > 0, true, setting);
+  }
+});
