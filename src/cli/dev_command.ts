@@ -8,7 +8,7 @@
 import type { Setting } from "../config/environment.ts";
 import { loadConfig } from "../config/load_config.ts";
 import { type Command, type Flag, type Invocation, type System, UsageError } from "./command.ts";
-import { formatArrival } from "./dev_envelope.ts";
+import { formatArrival, formatRequest } from "./dev_envelope.ts";
 import { DevUpstream } from "./dev_upstream.ts";
 
 /** Public key of every development DSN. */
@@ -75,7 +75,12 @@ function portOf({ flags }: Invocation, name: PortFlag): number {
 
 function startUpstream(port: number, { clock, out }: System): DevUpstream {
   try {
-    return DevUpstream.start({ port, clock, onEnvelope: (envelope) => out(`${formatArrival(envelope)}\n`) });
+    return DevUpstream.start({
+      port,
+      clock,
+      onEnvelope: (envelope) => out(`${formatArrival(envelope)}\n`),
+      onRequest: (request) => out(`${formatRequest(request)}\n`),
+    });
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new Error(`port ${port} is taken; choose another one with --upstream-port`);

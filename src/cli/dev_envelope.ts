@@ -53,11 +53,40 @@ export function describeEnvelope(
 /** One line for a terminal: time, project, items with sizes, event id, message; the answer when it was no success. */
 export function formatArrival(envelope: ArrivedEnvelope): string {
   const { projectId, eventId, message, status } = envelope;
-  const time = new Date(envelope.receivedAtMs).toISOString().slice(11, 23);
+  const time = timeOfDay(envelope.receivedAtMs);
   const items = envelope.items.map(({ type, bytes }) => `${type} ${readableSize(bytes)}`).join(" + ");
   const fields = [time, `project ${projectId}`, items || "no items", eventId ?? "-", message];
   if (status !== 200) fields.push(`[answered ${status}]`);
   return fields.filter((field) => field !== "").join("  ");
+}
+
+/** A request that carries no envelope. */
+export interface ArrivedRequest {
+  readonly receivedAtMs: number;
+  readonly method: string;
+  readonly path: string;
+  readonly contentType: string | null;
+  readonly bytes: number;
+  readonly status: number;
+}
+
+/** One line for a terminal: time, method, path, content type and size. */
+export function formatRequest(
+  { receivedAtMs, method, path, contentType, bytes, status }: ArrivedRequest,
+): string {
+  const fields = [
+    timeOfDay(receivedAtMs),
+    method,
+    printable(path),
+    printable(contentType ?? ""),
+    readableSize(bytes),
+  ];
+  if (status !== 200) fields.push(`[answered ${status}]`);
+  return fields.filter((field) => field !== "").join("  ");
+}
+
+function timeOfDay(ms: number): string {
+  return new Date(ms).toISOString().slice(11, 23);
 }
 
 type Content = Pick<DescribedEnvelope, "eventId" | "items" | "categories" | "message">;

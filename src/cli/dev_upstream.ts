@@ -11,7 +11,12 @@
 import type { Clock } from "../core/clock.ts";
 import { DATA_CATEGORIES, type DataCategory } from "../protocol/data_category.ts";
 import { formatRateLimits, type RateLimit } from "../protocol/rate_limit.ts";
-import { type ArrivedEnvelope, type DescribedEnvelope, describeEnvelope } from "./dev_envelope.ts";
+import {
+  type ArrivedEnvelope,
+  type ArrivedRequest,
+  type DescribedEnvelope,
+  describeEnvelope,
+} from "./dev_envelope.ts";
 
 /** How the upstream answers from now on. */
 export type DevBehaviour =
@@ -29,6 +34,8 @@ export interface DevUpstreamOptions {
   readonly clock: Clock;
   /** Called for each envelope, whatever the answer. */
   readonly onEnvelope: (envelope: ArrivedEnvelope) => void;
+  /** Called for each other request but probes, e.g. OpenTelemetry bodies that are passed through. */
+  readonly onRequest: (request: ArrivedRequest) => void;
 }
 
 /** Number of envelopes `GET /dev/envelopes` can show. */
@@ -36,6 +43,7 @@ const RECEIVED_MAX = 1000;
 /** Short, so that a node is seen to recover soon after the limit is lifted. */
 const LIMIT_SECONDS = 10;
 const DEFAULT_DELAY_MS = 3000;
+const PROBE_PATH = "/api/0/relays/live/";
 const ENVELOPE_PATH = /^\/api\/(\d+)\/(envelope|store)\/$/;
 
 /** The development upstream. */
@@ -88,7 +96,7 @@ export class DevUpstream {
     const behaviour = this.#behaviour;
     if (behaviour.mode === "slow") await this.options.clock.sleep(behaviour.delayMs, this.#closing.signal);
     const match = request.method === "POST" ? ENVELOPE_PATH.exec(pathname) : null;
-    if (!match) return behaviour.mode === "down" ? new Response(null, { status: 503 }) : Response.json({});
+    if (!match) return this.#takeOther(request, pathname, body.length, behaviour);
     const envelope = describeEnvelope({
       projectId: match[1]!,
       endpoint: match[2] as "envelope" | "store",
@@ -97,6 +105,17 @@ export class DevUpstream {
       receivedAtMs: this.options.clock.now(),
     });
     return this.#take(envelope, behaviour);
+  }
+
+  #takeOther(request: Request, path: string, bytes: number, behaviour: DevBehaviour): Response {
+    const answer = behaviour.mode === "down" ? new Response(null, { status: 503 }) : Response.json({});
+    const { method, headers } = request;
+    const contentType = headers.get("content-type");
+    if (path !== PROBE_PATH) {
+      const receivedAtMs = this.options.clock.now();
+      this.options.onRequest({ receivedAtMs, method, path, contentType, bytes, status: answer.status });
+    }
+    return answer;
   }
 
   #take(envelope: DescribedEnvelope, behaviour: DevBehaviour): Response {

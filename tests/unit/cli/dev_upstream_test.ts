@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import * as zlib from "node:zlib";
 import { ManualClock } from "../../support/manual_clock.ts";
-import { type ArrivedEnvelope, formatArrival } from "../../../src/cli/dev_envelope.ts";
+import { type ArrivedEnvelope, formatArrival, formatRequest } from "../../../src/cli/dev_envelope.ts";
 import { DevUpstream, parseBehaviour } from "../../../src/cli/dev_upstream.ts";
 
 const ID = "9ec79c33ec9942ab8353589fcb2e04dc";
@@ -21,20 +21,23 @@ function start(): AsyncDisposable & {
   url: string;
   clock: ManualClock;
   arrived: ArrivedEnvelope[];
+  others: string[];
   post: Post;
 } {
   const clock = new ManualClock();
   const arrived: ArrivedEnvelope[] = [];
+  const others: string[] = [];
   const upstream = DevUpstream.start({
     port: 0,
     clock,
     onEnvelope: (envelope) => void arrived.push(envelope),
+    onRequest: (request) => void others.push(formatRequest(request)),
   });
   const post: Post = async (path, body, headers = {}) => {
     const answer = await fetch(upstream.url + path, { method: "POST", body, headers });
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   };
-  return { url: upstream.url, clock, arrived, post, [Symbol.asyncDispose]: () => upstream.close() };
+  return { url: upstream.url, clock, arrived, others, post, [Symbol.asyncDispose]: () => upstream.close() };
 }
 
 Deno.test("DevUpstream takes envelopes in every content encoding and says what is in them", async () => {
@@ -133,4 +136,14 @@ Deno.test("parseBehaviour explains what it does not understand", () => {
   ) {
     assertEquals(typeof parseBehaviour(text), "string", text);
   }
+});
+
+Deno.test("DevUpstream tells of requests without an envelope, but not of probes", async () => {
+  await using dev = start();
+  await dev.post("/api/1/integration/otlp/v1/logs", "{}", { "content-type": "application/json" });
+  const probe = await fetch(`${dev.url}/api/0/relays/live/`);
+  await probe.body?.cancel();
+  assertEquals(dev.others.map((line) => line.slice(14)), [
+    "POST  /api/1/integration/otlp/v1/logs  application/json  2 B",
+  ]);
 });
