@@ -133,8 +133,9 @@ class RequestChunks {
     this.isStarted = true;
     let next: Uint8Array | null = null;
     await this.request.chunks((chunk) => {
-      next = chunk;
-      return false;
+      // The end of an HTTP/2 request may come as one more piece.
+      if (chunk.length > 0) next = chunk;
+      return chunk.length === 0;
     });
     if (next === null) this.isRead = true;
     return next;

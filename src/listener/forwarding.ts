@@ -49,12 +49,10 @@ export async function forward(
   options: ForwardOptions,
 ): Promise<Answer> {
   const path = checkedPath(request);
-  if (deps.upstream.inFlight >= deps.requestsMax) {
-    throw RequestError.json(503, "queue_failed", "the service is overloaded");
-  }
   const body = await opened(deps, request, options.bodyBytesMax);
   try {
     const { chunks, bytes } = body;
+    if (deps.upstream.inFlight >= deps.requestsMax) throw overloaded();
     const response = await deps.upstream.send({
       method: request.method,
       path,
@@ -153,6 +151,10 @@ function passOn({ status, fields, body }: StreamResponse, { rewrite, cors }: For
 
 function tokens(header: string | null): ReadonlySet<string> {
   return new Set(header === null ? [] : header.toLowerCase().split(",").map((token) => token.trim()));
+}
+
+function overloaded(): RequestError {
+  return RequestError.json(503, "queue_failed", "the service is overloaded");
 }
 
 function refusalFor(error: unknown): RequestError {

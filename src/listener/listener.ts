@@ -6,7 +6,8 @@
  *
  * Layout: {@link IncomingRequest} is a request as an engine presents it; `routes.ts` is the table of paths;
  * `endpoints/` holds one file per route; `submission.ts` is what the ingestion endpoints share; `body_reader.ts` and
- * `decode_body.ts` bound bodies; `answer.ts` words answers; {@link Ingress} is the way inwards.
+ * `decode_body.ts` bound bodies; `answer.ts` words answers; {@link Ingress} is the way inwards. What is passed on to the
+ * upstream while its client waits takes another way: `body_stream.ts` and `forwarding.ts`.
  *
  * Limits: body sizes, bytes of all bodies together, time for heads and bodies (`internet`). What is beyond is refused
  * with 413, 503 and 408.

@@ -1,7 +1,7 @@
 /**
  * The route table: every path a listener knows, with its methods. Ingestion reference, sections 1.2 and 1.4.
  *
- * A trailing slash is significant; runs of slashes were folded before. What is in no row is 404.
+ * A trailing slash is significant; runs of slashes were folded before. What is in no row is {@link forwardRoute}'s or 404.
  */
 import type { Answer } from "./answer.ts";
 import { attachmentsEndpoint } from "./endpoints/attachments.ts";

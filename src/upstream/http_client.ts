@@ -5,6 +5,7 @@
  * is needed is little: small requests with known lengths, one write each, to one place.
  *
  * - `dial.ts` opens streams, `connection.ts` runs one request after the other on one, `response_parser.ts` reads answers.
+ * - What only passes through, with bodies of any size, is `stream_client.ts`.
  * - This file keeps the pool: the connection used last is used first, so that what is not needed falls idle and is closed
  *   after `idleTimeoutMs` or earlier when the upstream announces so. A connection is used again only after a complete
  *   answer that allows it, with nothing behind it.

@@ -463,6 +463,32 @@ for (const exposure of EXPOSURES) {
     assertEquals(upstream.calls.length, 0);
   });
 
+  Deno.test(`${exposure}: an upstream with TLS is one like any other`, async () => {
+    await using upstream = new RawUpstream(echo, true);
+    await using node = await startForwarding({ exposure, upstream: upstream.url });
+    const body = "a".repeat(300_000);
+    const answer = await rawRequest(node.port, requestBytes("POST", API, {}, body));
+    assertEquals([answer?.status, answer?.body === body], [200, true]);
+    assertEquals(upstream.calls[0]!.header("host"), [`localhost:${upstream.port}`]);
+  });
+
+  Deno.test(`${exposure}: a drain waits for bodies that are on their way upstream, and for their answers`, async () => {
+    await using upstream = new RawUpstream(echo);
+    await using node = await startForwarding({ exposure, upstream: upstream.url });
+    using client = await RawHttp.connect(node.port);
+    await client.send(`POST ${API} HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc`);
+    await until("the upstream has the request", () => upstream.calls.length === 1);
+    node.listener.stopAccepting();
+    const waited = node.listener.waitForBodies(5000);
+    await client.send("def");
+    assertEquals(await waited, true);
+    const closed = node.listener.close(5000);
+    const answer = await client.response();
+    assertEquals([answer?.status, answer?.body], [200, "abcdef"]);
+    client[Symbol.dispose]();
+    await closed;
+  });
+
   Deno.test(`${exposure}: a connection goes on after what was passed on`, async () => {
     await using upstream = new RawUpstream(echo);
     await using node = await startForwarding({ exposure, upstream: upstream.url });

@@ -6,16 +6,17 @@ import { report } from "./report.ts";
 /** How to start the node under test; to be spread into the options of a `NodeProcess`. */
 export type NodeVariant = Pick<NodeProcessOptions, "executable">;
 
+const executable = await compiledNode();
+if (executable.kind === "unavailable") report(`The executable is not tested: ${executable.why}`);
+
 /** Registers a test for the source tree and one for the executable, which is skipped where it cannot be built. */
-export async function testEachNode(
+export function testEachNode(
   name: string,
   fn: (t: Deno.TestContext, variant: NodeVariant) => Promise<void>,
   options: { ignore?: boolean } = {},
-): Promise<void> {
+): void {
   const ignore = options.ignore ?? false;
   Deno.test({ name: `${name}, from source`, ignore, fn: (t) => fn(t, {}) });
-  const executable = await compiledNode();
-  if (executable.kind === "unavailable") report(`The executable is not tested: ${executable.why}`);
   Deno.test({
     name: `${name}, with the executable`,
     ignore: ignore || executable.kind === "unavailable",

@@ -8,6 +8,7 @@ import { METRIC_LAYOUT } from "../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../src/telemetry/registry.ts";
 import { hostOf, upstreamTarget } from "../../src/upstream/dial.ts";
 import { StreamClient } from "../../src/upstream/stream_client.ts";
+import { TEST_ROOT } from "./test_certificate.ts";
 
 export interface ForwardFixture extends AsyncDisposable {
   readonly listener: Listener;
@@ -44,6 +45,7 @@ export async function startForwarding(o: ForwardFixtureOptions): Promise<Forward
     timeoutMs: o.timeoutMs ?? 5000,
     readerTimeoutMs: o.readerTimeoutMs ?? 5000,
     headBytesMax: 64 * 1024,
+    caCerts: [TEST_ROOT],
   });
   const deps = {
     bodies,

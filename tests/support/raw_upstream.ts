@@ -1,4 +1,5 @@
 /** An upstream on a raw socket whose every byte a test decides; for what is passed on rather than kept. */
+import { TEST_CERTIFICATE, TEST_KEY } from "./test_certificate.ts";
 
 const encoder = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
@@ -124,15 +125,18 @@ export class RawUpstream implements AsyncDisposable {
   readonly #serving = new Set<Promise<void>>();
   readonly #accepting: Promise<void>;
 
-  constructor(behave: RawBehaviour) {
+  constructor(behave: RawBehaviour, readonly isTls = false) {
     this.behave = behave;
-    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const address = { hostname: "127.0.0.1", port: 0 };
+    this.#listener = isTls
+      ? Deno.listenTls({ ...address, cert: TEST_CERTIFICATE, key: TEST_KEY })
+      : Deno.listen(address);
     this.port = (this.#listener.addr as Deno.NetAddr).port;
     this.#accepting = this.#accept();
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}/`;
+    return this.isTls ? `https://localhost:${this.port}/` : `http://127.0.0.1:${this.port}/`;
   }
 
   /** Connections that are open. */
