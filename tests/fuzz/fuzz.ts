@@ -28,7 +28,7 @@ if (values.case !== undefined) {
   const body = chunks.map((chunk) =>
     typeof chunk === "string" ? `<${chunk}>` : new TextDecoder().decode(chunk)
   );
-  report(Deno.inspect({ ...head, body: body.join("").slice(0, 20_000) }, { strAbbreviateSize: 20_000 }));
+  report(Deno.inspect({ ...head, body: body.join("").slice(0, 4000) }, { strAbbreviateSize: 4000 }));
   report(Deno.inspect(await new FuzzApp().handle(input), { strAbbreviateSize: 4000 }));
 } else {
   const end = performance.now() + Number(values.seconds) * 1000;

@@ -1,4 +1,9 @@
-/** A bounded run of the fuzzer, and every case that ever failed. */
+/**
+ * A bounded run of the fuzzer, and the cases in `seeds.json` that once found something.
+ *
+ * A seed stands for choices among sources and tokens, so changing those lists makes it another case: what is worth keeping
+ * for good becomes a test of its own.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { report } from "../support/report.ts";
 import { FuzzApp } from "./fuzz_app.ts";

@@ -1,6 +1,7 @@
 /** Damage to bodies: random bytes, and pieces that mean something to a parser of envelopes, JSON or multipart. */
 import type { FuzzRandom } from "./fuzz_random.ts";
 
+const [NEWLINE, OPEN_BRACE] = [0x0a, 0x7b];
 const encoder = new TextEncoder();
 
 const TOKENS: readonly Uint8Array[] = [
@@ -22,15 +23,6 @@ const TOKENS: readonly Uint8Array[] = [
   '{"type":"integration"}\n{}\n',
   '{"type":"attachment","length":0}\n',
   '{"type":"event","type":"event"}\n',
-  '"length":4294967295,',
-  '"length":-1,',
-  '"length":null,',
-  '"length":"1",',
-  '"item_count":4294967296,',
-  '"event_id":"not-an-id",',
-  '"dsn":"https://b@c/d",',
-  '"sent_at":0,',
-  '"trace":[],',
   "--",
   "\r\n--",
   "--\r\n",
@@ -48,6 +40,34 @@ const TOKENS: readonly Uint8Array[] = [
   new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]),
   new Uint8Array([0x42, 0x5a, 0x68, 0x39]),
 ]);
+
+/** Keys that mean something in the header of an envelope or of an item, or in an event. */
+const KEYS: readonly Uint8Array[] = [
+  '"length":4294967295,',
+  '"length":-1,',
+  '"length":null,',
+  '"length":"1",',
+  '"item_count":4294967296,',
+  '"event_id":"not-an-id",',
+  '"event_id":"9EC79C33-EC99-42AB-8353-589FCB2E04DC",',
+  '"type":"\\u0065vent",',
+  '"type":null,',
+  '"dsn":"https://b@c/d",',
+  '"client":"a\\r\\nb",',
+  '"version":99999,',
+  '"origin":"http://a\\u000ab",',
+  '"user_agent":"\\u0000\\ud800",',
+  '"remote_addr":"1.2.3.4",',
+  '"forwarded_for":"a\\nb",',
+  '"client_hints":{"sec_ch_ua":"\\n"},',
+  '"no_cache":1,',
+  '"sent_at":0,',
+  '"trace":[],',
+  '"required_features":{},',
+  '"attachment_type":"event.minidump",',
+  '"content_type":"application/vnd.sentry.items.log+json",',
+  '"span_id":null,',
+].map((text) => encoder.encode(text));
 
 const NUMBERS = [
   "0",
@@ -72,7 +92,7 @@ export function mutateBytes(random: FuzzRandom, bytes: Uint8Array, other: Uint8A
 function mutateOnce(random: FuzzRandom, bytes: Uint8Array, other: Uint8Array): Uint8Array {
   const at = interestingPlace(random, bytes);
   const length = 1 + random.below(random.oneIn(3) ? bytes.length : 16);
-  switch (random.below(9)) {
+  switch (random.below(11)) {
     case 0:
       return flipped(random, bytes, at);
     case 1:
@@ -89,8 +109,10 @@ function mutateOnce(random: FuzzRandom, bytes: Uint8Array, other: Uint8Array): U
       return withNumber(random, bytes, at);
     case 7:
       return replaced(bytes, bytes.length, 0, random.pick(TOKENS));
-    default:
+    case 8:
       return replaced(bytes, at, 0, random.pick(TOKENS));
+    default:
+      return replaced(bytes, insideObject(random, bytes), 0, random.pick(KEYS));
   }
 }
 
@@ -100,6 +122,13 @@ function interestingPlace(random: FuzzRandom, bytes: Uint8Array): number {
   if (random.oneIn(2)) return at;
   const mark = bytes.indexOf(random.pick([0x0a, 0x22, 0x7b, 0x2d, 0x3a]), at);
   return mark < 0 ? at : mark + random.below(2);
+}
+
+/** Behind the brace of one of the first objects: mostly that of the envelope's header, or an item's. */
+function insideObject(random: FuzzRandom, bytes: Uint8Array): number {
+  let at = bytes.indexOf(OPEN_BRACE);
+  if (random.oneIn(2)) at = bytes.indexOf(OPEN_BRACE, bytes.indexOf(NEWLINE));
+  return at + 1;
 }
 
 function flipped(random: FuzzRandom, bytes: Uint8Array, at: number): Uint8Array {

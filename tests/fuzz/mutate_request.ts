@@ -1,5 +1,6 @@
 /** A sound request with something about it changed: method, target, headers, coding, framing or body. */
 import * as zlib from "node:zlib";
+import { encodeZstd, HAS_ZSTD } from "../../src/protocol/zstd.ts";
 import type { FuzzRandom } from "./fuzz_random.ts";
 import { FUZZ_SOURCES, type FuzzSource } from "./fuzz_sources.ts";
 import { mutateBytes } from "./mutate_bytes.ts";
@@ -86,9 +87,10 @@ const PATHS = [
 /** Decoded size of bodies that are tiny on the wire. */
 const BOMB_BYTES = 9 * 1024 * 1024;
 const BOMBS: readonly (readonly [string, () => Uint8Array])[] = [
-  ["gzip", () => zlib.gzipSync(new Uint8Array(BOMB_BYTES))],
-  ["deflate", () => zlib.deflateSync(new Uint8Array(BOMB_BYTES))],
-  ["br", () => zlib.brotliCompressSync(new Uint8Array(BOMB_BYTES))],
+  ["gzip", () => encode("gzip", new Uint8Array(BOMB_BYTES))],
+  ["deflate", () => encode("deflate", new Uint8Array(BOMB_BYTES))],
+  ["br", () => encode("br", new Uint8Array(BOMB_BYTES))],
+  ["zstd", () => encode("zstd", new Uint8Array(BOMB_BYTES))],
 ];
 const bombs = new Map<string, Uint8Array>();
 
@@ -124,7 +126,7 @@ function encodedBody(
       return mutateBytes(random, body, other);
     case 2:
     case 3: {
-      const encoding = random.pick(["gzip", "deflate", "br"]);
+      const encoding = random.pick(["gzip", "deflate", "br", "zstd"]);
       headers.set("content-encoding", encoding);
       return encode(encoding, mutateBytes(random, decoded, other));
     }
@@ -139,6 +141,8 @@ function encodedBody(
 function encode(encoding: string, bytes: Uint8Array): Uint8Array {
   if (encoding === "gzip") return zlib.gzipSync(bytes, { level: 1 });
   if (encoding === "deflate") return zlib.deflateSync(bytes, { level: 1 });
+  // A runtime without it refuses it, whatever the bytes.
+  if (encoding === "zstd") return HAS_ZSTD ? encodeZstd(bytes) : bytes;
   return zlib.brotliCompressSync(bytes, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 1 } });
 }
 

@@ -21,7 +21,7 @@ Deno.test("--version and version print the name and the version of the project",
 Deno.test("help lists every command, help of a command its flags", async () => {
   const { code, stdout } = await runCommand(["help"]);
   assertEquals(code, 0);
-  for (const name of ["run", "dev", "config", "healthcheck", "help", "version"]) {
+  for (const name of ["run", "dev", "config", "healthcheck", "spool", "help", "version"]) {
     assertMatch(stdout, new RegExp(`^\\s+${name}\\b`, "m"));
   }
   assertStringIncludes((await runCommand(["help", "run"])).stdout, "--upstream");

@@ -23,9 +23,9 @@ const ITEM_TYPES = [
   "user_report",
 ];
 
-await testEachNode("Real clients: every envelope they send through a node arrives unchanged", sendWithAll);
+testEachNode("Real clients: every envelope they send through a node arrives unchanged", sendWithAll);
 
-await testEachNode(
+testEachNode(
   "OpenTelemetry exporters: what they send arrives at the upstream's own routes",
   sendWithOtel,
 );
