@@ -7,7 +7,7 @@
  * Order: two walks (segment_walk.ts). The fresh one follows the writer, the other takes the backlog, oldest first. Fresh
  * records go first, so that after an outage new events show at once; while they come without a pause, the backlog
  * still gets its share. A fresh walk that finds a record which is no longer fresh has fallen behind: it leaves
- * everything up to the writer to the backlog and goes on from there.
+ * everything up to the writer to the backlog and goes on from there. Within each, projects take turns (fair_walk.ts).
  *
  * Cost: a walk has one file open and a chunk of it in memory, and the backlog is a list of stretches, one for each time
  * the fresh walk fell behind. Opening a partition costs the same however much waits in it.
@@ -18,12 +18,13 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
 import type { ControlBlock, WritePosition } from "./control_block.ts";
+import { FAIR_LIMITS, type FairLimits, FairWalk } from "./fair_walk.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
 import { FLAG_REQUEUED, type RecordHeader, type RecordPosition } from "./record.ts";
 import { SegmentLedger } from "./segment_ledger.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
 import { SegmentScanner } from "./segment_scanner.ts";
-import { type FoundRecord, SegmentWalk, type SpoolLoss } from "./segment_walk.ts";
+import { type FoundRecord, SegmentWalk, type SpoolLoss, type Stretch } from "./segment_walk.ts";
 import { SpoolError } from "./spool_error.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
@@ -58,6 +59,8 @@ export interface PartitionReaderOptions {
   readonly backlogShare: number;
   /** Age from which on a record is backlog, ms. */
   readonly freshMs: number;
+  /** Bounds of taking turns; default {@link FAIR_LIMITS}. */
+  readonly fairLimits?: FairLimits;
   /** Bytes read at once unless a record is larger; default 128 KiB. */
   readonly chunkBytes?: number;
   /** Called for bytes that were skipped, so that they can be accounted for. */
@@ -73,8 +76,10 @@ export class PartitionReader {
   /** Where the writer was when this reader was opened: what lies before may have been handed out already. */
   readonly #openedAt: WritePosition;
   readonly #unsettled = new Set<RecordPosition>();
-  readonly #fresh: SegmentWalk;
-  readonly #backlog: SegmentWalk;
+  readonly #fresh: FairWalk;
+  readonly #freshWalk: SegmentWalk;
+  readonly #backlog: FairWalk;
+  readonly #backlogWalk: SegmentWalk;
   /** Records of the writer's life that are in the backlog and not read; null until the first of them is seen. */
   #backlogUnread: number | null;
   #backlogCredit = 0;
@@ -90,9 +95,29 @@ export class PartitionReader {
     this.#o = options;
     this.#ledger = ledger;
     this.#openedAt = openedAt.segment > 0 ? openedAt : { segment: last + 1, offset: 0, sequence: 0 };
-    const walk = { ...options, ledger, onLoss: (loss: SpoolLoss) => this.#lose(loss) };
-    this.#fresh = new SegmentWalk(walk);
-    this.#backlog = new SegmentWalk(walk);
+    const onLoss = (loss: SpoolLoss): void => this.#lose(loss);
+    const openWalk = (): SegmentWalk => new SegmentWalk({ ...options, ledger, onLoss });
+    this.#freshWalk = openWalk();
+    this.#backlogWalk = openWalk();
+    const limits = options.fairLimits ?? FAIR_LIMITS;
+    this.#fresh = new FairWalk({
+      limits,
+      walk: this.#freshWalk,
+      openWalk,
+      onLoss,
+      isStale: (found) => this.#isStale(found),
+      onRead: ({ header }) => this.#report(header.sequence + 1),
+      onStale: (left, found, records) => this.#leave(left, found, records),
+    });
+    this.#backlog = new FairWalk({
+      limits,
+      walk: this.#backlogWalk,
+      openWalk,
+      onLoss,
+      isStale: () => false,
+      onRead: (found) => this.#countDown(found),
+      onStale: () => {},
+    });
     this.#divide(existing);
     this.#backlogUnread = openedAt.sequence > 0 ? null : 0;
     options.control.reportRead(openedAt.sequence, 0);
@@ -185,8 +210,8 @@ export class PartitionReader {
 
   /** Writes the last checkpoint; what is not settled is read again by the next reader. */
   async close(): Promise<void> {
-    this.#fresh.close();
-    this.#backlog.close();
+    await this.#fresh.close();
+    await this.#backlog.close();
     try {
       await this.#ledger.close();
     } catch (cause) {
@@ -204,7 +229,7 @@ export class PartitionReader {
       this.#backlog.add({ segment, from: 0, to: offset, fileBytes: null });
       this.#fresh.add({ segment, from: offset, to: null, fileBytes: null });
     }
-    this.#fresh.follow(offset > 0 ? segment + 1 : segment);
+    this.#freshWalk.follow(offset > 0 ? segment + 1 : segment);
   }
 
   #isBacklogsTurn(): boolean {
@@ -214,70 +239,59 @@ export class PartitionReader {
     return true;
   }
 
-  #nextOf(first: SegmentWalk, second: SegmentWalk): StoredRecord | null | Promise<StoredRecord | null> {
+  #nextOf(first: FairWalk, second: FairWalk): StoredRecord | null | Promise<StoredRecord | null> {
     const found = first.next();
-    if (found instanceof Promise || found === null) return this.#nextLater(first, found, second);
-    return this.#take(first, found) ?? this.#nextLater(first, null, second);
+    if (found === null || found instanceof Promise) return this.#nextLater(found, second);
+    return this.#handOut(found);
   }
 
-  async #nextLater(first: SegmentWalk, found: Found, second: SegmentWalk): Promise<StoredRecord | null> {
+  async #nextLater(found: Found, second: FairWalk): Promise<StoredRecord | null> {
     try {
-      const one = await found;
-      const taken = one && this.#take(first, one);
-      if (taken) return taken;
-      const other = await second.next();
-      if (other) return this.#take(second, other) ?? await this.#takeOne(this.#backlog);
-      // The fresh walk may just have left everything to the backlog.
-      return second === this.#backlog ? null : await this.#takeOne(this.#backlog);
+      // The fresh walk may just have left everything to the backlog, which then is asked again.
+      const one = await found ?? await second.next() ?? await this.#backlog.next();
+      return one && this.#handOut(one);
     } catch (cause) {
       throw SpoolError.from(cause);
     }
   }
 
-  async #takeOne(walk: SegmentWalk): Promise<StoredRecord | null> {
-    const found = await walk.next();
-    return found && this.#take(walk, found);
+  /** A record that an operator put back is old, but says nothing about how far behind the walk is. */
+  #isStale({ header: { receivedAtMs, flags } }: FoundRecord): boolean {
+    return this.#o.clock.now() - receivedAtMs > this.#o.freshMs && (flags & FLAG_REQUEUED) === 0;
   }
 
-  /** Hands the record out, or leaves it to the backlog when it is no longer fresh. */
-  #take(walk: SegmentWalk, found: FoundRecord): StoredRecord | null {
-    const { clock, control, freshMs } = this.#o;
-    const { sequence, receivedAtMs, flags } = found.header;
-    // A record that an operator put back is old, but says nothing about how far behind the walk is.
-    const isOld = clock.now() - receivedAtMs > freshMs && (flags & FLAG_REQUEUED) === 0;
-    if (walk === this.#fresh && isOld) {
-      const written = control.position();
-      for (const stretch of walk.leave(found)) this.#backlog.add(stretch);
-      this.#backlogUnread = (this.#backlogUnread ?? 0) + written.sequence - sequence;
-      this.#report(written.sequence);
-      return null;
+  #leave(left: readonly Stretch[], found: FoundRecord | null, records: number): void {
+    for (const stretch of left) this.#backlog.add(stretch);
+    const written = this.#o.control.position();
+    const unread = found ? written.sequence - found.header.sequence : records;
+    this.#backlogUnread = (this.#backlogUnread ?? 0) + unread;
+    this.#report(found ? written.sequence : null);
+  }
+
+  #countDown({ segment, header }: FoundRecord): void {
+    const first = this.#o.control.firstSegment;
+    if (first > 0 && segment >= first) {
+      this.#backlogUnread = Math.max(
+        0,
+        (this.#backlogUnread ?? this.#openedAt.sequence - header.sequence) - 1,
+      );
     }
-    return this.#handOut(walk, found);
+    if (!this.#backlogWalk.mayHaveMore) this.#backlogUnread = 0;
   }
 
-  #handOut(walk: SegmentWalk, found: FoundRecord): StoredRecord {
-    const { control, metrics } = this.#o;
-    const { segment, offset, bytes, header } = found;
+  #handOut(found: FoundRecord): StoredRecord {
+    const { segment, offset, bytes } = found;
     const position = { segment, offset, bytes };
     const record = this.#stored(found, position);
     this.#unsettled.add(position);
-    if (record.redelivered) metrics.add(METRICS.duplicatesPossible);
-    if (walk === this.#backlog) {
-      const first = control.firstSegment;
-      if (first > 0 && segment >= first) {
-        this.#backlogUnread = Math.max(
-          0,
-          (this.#backlogUnread ?? this.#openedAt.sequence - header.sequence) - 1,
-        );
-      }
-      if (!walk.mayHaveMore) this.#backlogUnread = 0;
-      this.#report(null);
-    } else this.#report(header.sequence + 1);
+    if (record.redelivered) this.#o.metrics.add(METRICS.duplicatesPossible);
+    this.#report(null);
     return record;
   }
 
   #report(readSequence: number | null): void {
-    this.#o.control.reportRead(readSequence, this.#unsettled.size + (this.#backlogUnread ?? 0));
+    const read = this.#unsettled.size + this.#fresh.size + this.#backlog.size;
+    this.#o.control.reportRead(readSequence, read + (this.#backlogUnread ?? 0));
   }
 
   #stored(

@@ -99,7 +99,8 @@ export class SegmentWalk {
   get mayHaveMore(): boolean {
     const { segment, offset } = this.#o.control.position();
     if (this.#current) {
-      const { stretch, limit, isComplete } = this.#current;
+      const { stretch, scanner, limit, isComplete } = this.#current;
+      if (scanner.offset < limit) return true;
       return isComplete || stretch.to !== null || segment !== stretch.segment || offset > limit;
     }
     if (this.#stretches.length > 0) return true;

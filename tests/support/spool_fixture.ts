@@ -1,3 +1,4 @@
+import { FAIR_LIMITS, type FairLimits } from "../../src/spool/fair_walk.ts";
 import { ControlBlock } from "../../src/spool/control_block.ts";
 import { DiskBudget } from "../../src/spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss, type StoredRecord } from "../../src/spool/partition_reader.ts";
@@ -37,6 +38,7 @@ export interface PartitionSettings {
   readonly folder?: string;
   readonly backlogShare?: number;
   readonly freshMs?: number;
+  readonly fairLimits?: FairLimits;
 }
 
 /** Opens a partition, writer first as a lane does. */
@@ -46,7 +48,7 @@ export async function openPartition(
 ): Promise<Partition> {
   const clock = new ManualClock(STARTED_MS);
   const metrics = new Metrics(METRIC_LAYOUT);
-  const { backlogShare = 0, freshMs = 10_000 } = given;
+  const { backlogShare = 0, freshMs = 10_000, fairLimits = FAIR_LIMITS } = given;
   const { control = new ControlBlock(), budget = DiskBudget.create(1 << 30), folder = PARTITION } = given;
   const losses: SpoolLoss[] = [];
   const common = { storage, folder, control, budget, clock, metrics };
@@ -57,6 +59,7 @@ export async function openPartition(
     checkpointIntervalMs: 100,
     backlogShare,
     freshMs,
+    fairLimits,
     onLoss: (loss) => losses.push(loss),
   });
   return { writer, reader, control, budget, metrics, clock, losses };
@@ -84,7 +87,7 @@ export function numbered(number: number, bodyBytes = 50): SpoolRecord {
 
 /** Number of a {@link numbered} record; throws when any part of it is not what was appended. */
 export function numberOf(
-  stored: Pick<StoredRecord, "meta" | "body" | "receivedAtMs" | "projectHash">,
+  stored: Pick<StoredRecord, "meta" | "body" | "receivedAtMs">,
 ): number {
   const text = new TextDecoder().decode(stored.meta);
   const match = /^record (\d+) of (\d+)$/.exec(text);
@@ -97,7 +100,6 @@ export function numberOf(
     at += piece.length;
   }
   const isSame = stored.receivedAtMs === expected.receivedAtMs &&
-    stored.projectHash === expected.projectHash &&
     stored.body.length === body.length && stored.body.every((byte, i) => byte === body[i]);
   if (!isSame) throw new Error(`Record ${match[1]} came back changed`);
   return Number(match[1]);

@@ -276,19 +276,96 @@ Deno.test("PartitionReader.next: fresh records go before those that waited, whic
 Deno.test("PartitionReader.next: when reading fell behind, what is written now goes first, the rest follows in order", async () => {
   const storage = new SimStorage({});
   const partition = await openPartition(storage, { freshMs: 5000, segmentBytesMax: 600 });
-  const { reader, clock, control } = partition;
-  await append(partition, range(0, 12));
-  assertEquals([numberOf((await reader.next())!), numberOf((await reader.next())!)], [0, 1]);
+  const { reader, writer, clock, control } = partition;
+  const write = (numbers: readonly number[]) =>
+    Promise.all(numbers.map((number) => writer.append(ofProject(1, number))));
+  const read = async (): Promise<number> => numberOfProject((await reader.next())!);
+  await write(range(0, 12));
+  assertEquals([await read(), await read()], [0, 1]);
   await clock.advance(60_000);
-  await append(partition, range(60_000, 60_004));
+  assertEquals(control.waitingRecords, 12);
+  assertEquals(await read(), 2);
+  await write(range(60_000, 60_004));
   assertEquals(control.waitingRecords, 16);
-  assertEquals(numberOf((await reader.next())!), 2);
-  await append(partition, range(60_004, 60_008));
-  const rest = (await readAll(reader)).map(numberOf);
-  assertEquals(rest, [...range(60_004, 60_008), ...range(3, 12), ...range(60_000, 60_004)]);
-  assertEquals(control.waitingRecords, 20);
+  const rest = (await readAll(reader)).map(numberOfProject);
+  assertEquals(rest, [...range(60_000, 60_004), ...range(3, 12)]);
+  assertEquals(control.waitingRecords, 16);
   await closePartition(partition);
 });
+
+/** A record of a project. */
+const ofProject = (projectHash: number, number: number, bytes = 50) => ({
+  ...numbered(number, bytes),
+  projectHash,
+});
+
+Deno.test("PartitionReader.next: projects take turns, however much one of them has sent before", async () => {
+  const partition = await openPartition(new SimStorage({}), { segmentBytesMax: 100_000, chunkBytes: 16_384 });
+  const { reader, writer } = partition;
+  await Promise.all(range(0, 2000).map((number) => writer.append(ofProject(1, number))));
+  await Promise.all(range(5000, 5005).map((number) => writer.append(ofProject(2, number))));
+  const numbers: number[] = [];
+  for (let record = await reader.next(); record; record = await reader.next()) {
+    numbers.push(numberOfProject(record));
+    reader.settle(record.position);
+  }
+  assertEquals(numbers.filter((number) => number < 2000), range(0, 2000));
+  assertEquals(numbers.filter((number) => number >= 5000), range(5000, 5005));
+  // Several records are read for each one handed out, so the last of the quiet project comes long before its place.
+  assert(numbers.indexOf(5004) < 1000, `it came as number ${numbers.indexOf(5004)}`);
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader.next: what was put off and grew old meanwhile comes out behind what is new, all of it in order", async () => {
+  const fairLimits = {
+    perProject: 2,
+    heldMax: 8,
+    heldBytesMax: 1 << 20,
+    putOffBytesMax: 1 << 20,
+    stretchesMax: 100,
+  };
+  const settings = { freshMs: 5000, chunkBytes: 4000, segmentBytesMax: 1500, fairLimits };
+  const partition = await openPartition(new SimStorage({}), settings);
+  const { reader, writer, clock } = partition;
+  const write = (numbers: readonly number[]) =>
+    Promise.all(numbers.map((number) => writer.append(ofProject(1, number))));
+  await write(range(0, 30));
+  const first = [numberOfProject((await reader.next())!), numberOfProject((await reader.next())!)];
+  assertEquals(first, [0, 1]);
+  await clock.advance(60_000);
+  await write(range(60_000, 60_003));
+  const rest = (await readAll(reader)).map(numberOfProject);
+  assertEquals(rest.filter((number) => number < 60_000), range(2, 30));
+  assertEquals(rest.filter((number) => number >= 60_000), range(60_000, 60_003));
+  await closePartition(partition);
+});
+
+Deno.test("PartitionReader.next: what was put off for later turns survives a restart and is deleted when settled", async () => {
+  const storage = new SimStorage({});
+  const first = await openPartition(storage, { segmentBytesMax: 2000 });
+  await Promise.all(
+    range(0, 300).map((number) => first.writer.append(ofProject(number % 3 === 0 ? 1 : 2, number))),
+  );
+  const seen = new Set<number>();
+  for (let count = 0; count < 100; count++) {
+    const record = (await first.reader.next())!;
+    seen.add(numberOfProject(record));
+    first.reader.settle(record.position);
+  }
+  await closePartition(first);
+  const second = await openPartition(storage, { segmentBytesMax: 2000 });
+  for (const record of await readAll(second.reader)) {
+    assertEquals(seen.has(numberOfProject(record)), false);
+    seen.add(numberOfProject(record));
+    second.reader.settle(record.position);
+  }
+  assertEquals(seen.size, 300);
+  await closePartition(second);
+  assertEquals(segmentsOf(storage), []);
+});
+
+const numberOfProject = ({ meta }: { meta: Uint8Array }): number =>
+  Number(/\d+/.exec(new TextDecoder().decode(meta))![0]);
 
 Deno.test("PartitionReader.next: an old record that was put back does not make fresh ones wait", async () => {
   const partition = await openPartition(new SimStorage({}), { freshMs: 5000 });

@@ -37,8 +37,8 @@ async function scan(
     if (step.kind === "end") return { numbers, gaps };
     if (step.kind === "gap") gaps.push({ from: step.from, to: step.to, isCut: step.isCut });
     else {
-      const { receivedAtMs, projectHash } = step.header;
-      numbers.push(numberOf({ meta: step.meta, body: step.body, receivedAtMs, projectHash }));
+      const { receivedAtMs } = step.header;
+      numbers.push(numberOf({ meta: step.meta, body: step.body, receivedAtMs }));
     }
   }
 }

@@ -1,0 +1,310 @@
+/**
+ * Random sequences of what happens to a partition, against a model that only knows what was promised.
+ *
+ * After every sequence the partition is opened once more and emptied: every acknowledged record must have come out, once
+ * in the life of a reader, unless it was settled; what was settled before a checkpoint must not come again; and nothing may be left.
+ */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { ControlBlock } from "../../src/spool/control_block.ts";
+import { DiskBudget } from "../../src/spool/disk_budget.ts";
+import type { StoredRecord } from "../../src/spool/partition_reader.ts";
+import { recordBytes } from "../../src/spool/record.ts";
+import { openSpoolFolder, SpoolPathError } from "../../src/spool/spool_folder.ts";
+import { SpoolError } from "../../src/spool/spool_error.ts";
+import { SimStorage } from "../support/sim_storage.ts";
+import {
+  closePartition,
+  numbered,
+  numberOf,
+  openPartition,
+  type Partition,
+  readAll,
+} from "../support/spool_fixture.ts";
+
+const BUDGET = 6000;
+
+type Step =
+  | { readonly kind: "append"; readonly sizes: readonly number[] }
+  | { readonly kind: "read"; readonly count: number }
+  | { readonly kind: "settle" | "reread"; readonly index: number }
+  | {
+    readonly kind:
+      | "settleAll"
+      | "checkpoint"
+      | "tick"
+      | "reopen"
+      | "crash"
+      | "restartReader"
+      | "restartWriter";
+  }
+  | { readonly kind: "crashDuringAppend"; readonly sizes: readonly number[]; readonly afterCalls: number }
+  | { readonly kind: "fault"; readonly afterCalls: number; readonly fault: "io" | "no_space" }
+  | { readonly kind: "capacity"; readonly bytes: number };
+
+const sizes = fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 6 });
+const kinds = [
+  "settleAll",
+  "checkpoint",
+  "tick",
+  "reopen",
+  "crash",
+  "restartReader",
+  "restartWriter",
+] as const;
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("append" as const), sizes }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant("read" as const), count: fc.integer({ min: 1, max: 8 }) }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constantFrom("settle" as const, "reread" as const), index: fc.nat() }),
+  },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constantFrom(...kinds) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("crashDuringAppend" as const),
+      sizes,
+      afterCalls: fc.integer({ min: 0, max: 8 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("fault" as const),
+      afterCalls: fc.integer({ min: 0, max: 8 }),
+      fault: fc.constantFrom("io" as const, "no_space" as const),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("capacity" as const),
+      bytes: fc.integer({ min: 0, max: 3000 }),
+    }),
+  },
+);
+
+class Run {
+  readonly #storage: SimStorage;
+  readonly #segmentBytesMax: number;
+  #partition!: Partition;
+  #inHand: StoredRecord[] = [];
+  #next = 1;
+  /** Handed out since the reader was opened. */
+  #handedOut = new Set<number>();
+  /** What the model knows of every record. */
+  readonly #acknowledged = new Set<number>();
+  readonly #impossible = new Set<number>();
+  readonly #settled = new Set<number>();
+  /** Settled since the reader was opened; only a checkpoint makes that last. */
+  #settledNow: number[] = [];
+  readonly #checkpointed = new Set<number>();
+
+  constructor(seed: number, segmentBytesMax: number) {
+    let state = seed % 2147483646 + 1;
+    const random = (): number => (state = state * 48271 % 2147483647) / 2147483647;
+    this.#storage = new SimStorage({ random, shortWrites: true });
+    this.#segmentBytesMax = segmentBytesMax;
+  }
+
+  /** Opens what is on disk; with the shared memory of before when only halves restart. */
+  async open(shared?: { control: ControlBlock; budget: DiskBudget }): Promise<void> {
+    this.#inHand = [];
+    this.#settledNow = [];
+    this.#handedOut = new Set();
+    const { bytes, release } = await openSpoolFolder(this.#storage, "spool", 1);
+    release();
+    this.#partition = await openPartition(this.#storage, {
+      segmentBytesMax: this.#segmentBytesMax,
+      backlogShare: 0.3,
+      freshMs: 150,
+      chunkBytes: 6000,
+      fairLimits: { perProject: 1, heldMax: 2, heldBytesMax: 2000, putOffBytesMax: 3000, stretchesMax: 8 },
+      ...shared ?? { control: new ControlBlock(), budget: DiskBudget.create(BUDGET, bytes) },
+    });
+  }
+
+  async step(step: Step): Promise<void> {
+    const { reader, writer, clock, control, budget } = this.#partition;
+    switch (step.kind) {
+      case "append":
+        return await this.#append(step.sizes);
+      case "read":
+        for (let i = 0; i < step.count; i++) if (!await this.#read()) return;
+        return;
+      case "settle":
+      case "reread": {
+        const record = this.#inHand[step.index % this.#inHand.length];
+        if (!record) return;
+        if (step.kind === "settle") return this.#settle(record);
+        return assertEquals(numberOf(await reader.reread(record.position)), numberOf(record));
+      }
+      case "settleAll":
+        for (const record of [...this.#inHand]) this.#settle(record);
+        return;
+      case "checkpoint":
+        return await this.#checkpoint();
+      case "tick":
+        return await clock.advance(200);
+      case "reopen":
+        await writer.close();
+        await this.#checkpoint();
+        await reader.close();
+        return await this.open();
+      case "crash":
+        return await this.#crash();
+      case "restartReader":
+        await reader.close();
+        await writer.close();
+        return await this.open({ control, budget });
+      case "restartWriter":
+        await writer.close();
+        return await this.#reopenWriter();
+      case "crashDuringAppend": {
+        this.#failAfter(step.afterCalls, "power_loss_after");
+        await this.#append(step.sizes);
+        return await this.#crash();
+      }
+      case "fault":
+        return this.#failAfter(step.afterCalls, step.fault);
+      case "capacity":
+        this.#storage.capacity = this.#storage.bytes + step.bytes;
+    }
+  }
+
+  /** Ends all trouble, opens the partition once more and empties it. */
+  async finish(): Promise<void> {
+    await this.#readToTheEnd();
+    await this.#crash();
+    await this.#append([10]);
+    while (await this.#read());
+    const missing = [...this.#acknowledged].filter((number) =>
+      !this.#settled.has(number) && !this.#inHand.some((record) => numberOf(record) === number)
+    );
+    assertEquals(missing, []);
+    assertEquals(this.#partition.control.waitingRecords, this.#inHand.length);
+    for (const record of [...this.#inHand]) this.#settle(record);
+    await closePartition(this.#partition);
+    await this.open();
+    assertEquals(await readAll(this.#partition.reader), []);
+    await closePartition(this.#partition);
+    const { bytes } = await openSpoolFolder(this.#storage, "spool", 1);
+    assertEquals([bytes, this.#partition.budget.bytesUsed], [0, 0]);
+  }
+
+  /** Without a restart, too, everything comes out that is not settled, unless the disk has failed for good. */
+  async #readToTheEnd(): Promise<void> {
+    this.#storage.fault = () => null;
+    this.#storage.capacity = Infinity;
+    try {
+      while (await this.#read());
+    } catch (error) {
+      if (error instanceof SpoolError) return;
+      throw error;
+    }
+    const missing = [...this.#acknowledged].filter((number) =>
+      !this.#settled.has(number) && !this.#handedOut.has(number)
+    );
+    assertEquals(missing, []);
+  }
+
+  async #append(sizes: readonly number[]): Promise<void> {
+    const { writer, budget } = this.#partition;
+    await Promise.all(sizes.map(async (size) => {
+      const number = this.#next++;
+      const record = { ...numbered(number, size), projectHash: number % 7 < 5 ? 1 : 2 };
+      const isTooMuch = budget.bytesUsed + recordBytes(record) > BUDGET;
+      try {
+        await writer.append(record);
+        this.#acknowledged.add(number);
+        assert(!isTooMuch);
+      } catch (error) {
+        assert(error instanceof SpoolError);
+        assertEquals(error.kind === "full", isTooMuch);
+        if (isTooMuch) this.#impossible.add(number);
+      }
+    }));
+  }
+
+  async #read(): Promise<boolean> {
+    const record = await this.#partition.reader.next();
+    if (record === null) return false;
+    const number = numberOf(record);
+    assert(!this.#handedOut.has(number), `${number} came twice`);
+    assert(number < this.#next && !this.#impossible.has(number), `${number} was never accepted`);
+    assert(!this.#checkpointed.has(number), `${number} came again after its end was on disk`);
+    this.#handedOut.add(number);
+    this.#inHand.push(record);
+    return true;
+  }
+
+  #settle(record: StoredRecord): void {
+    this.#partition.reader.settle(record.position);
+    this.#settled.add(numberOf(record));
+    this.#settledNow.push(numberOf(record));
+    this.#inHand.splice(this.#inHand.indexOf(record), 1);
+  }
+
+  async #checkpoint(): Promise<void> {
+    await this.#partition.reader.checkpoint();
+    for (const number of this.#settledNow) this.#checkpointed.add(number);
+  }
+
+  async #crash(): Promise<void> {
+    this.#storage.fault = () => null;
+    this.#storage.capacity = Infinity;
+    this.#storage.crash();
+    await this.open();
+  }
+
+  async #reopenWriter(): Promise<void> {
+    const { control, budget, reader } = this.#partition;
+    const { reader: spare, ...rest } = await openPartition(this.#storage, {
+      segmentBytesMax: this.#segmentBytesMax,
+      control,
+      budget,
+    });
+    await spare.close();
+    this.#partition = { ...rest, reader, clock: this.#partition.clock };
+  }
+
+  #failAfter(calls: number, fault: "io" | "no_space" | "power_loss_after"): void {
+    const at = this.#storage.calls + calls;
+    this.#storage.fault = ({ index }) => index === at ? fault : null;
+  }
+}
+
+/** How many sequences to try, and which. */
+export interface SpoolModelPlan {
+  readonly runs: number;
+  /** Any, when absent; a failure names its own. */
+  readonly seed?: number;
+}
+
+/** Tries sequences; rejects with the seed and the shortest sequence found that breaks a promise. */
+export async function checkSpoolModel({ runs, seed }: SpoolModelPlan): Promise<void> {
+  const property = fc.asyncProperty(
+    fc.array(step, { minLength: 1, maxLength: 60 }),
+    fc.nat(),
+    fc.integer({ min: 100, max: 1500 }),
+    async (steps, chance, segmentBytesMax) => {
+      const run = new Run(chance, segmentBytesMax);
+      await run.open();
+      for (const each of steps) {
+        try {
+          await run.step(each);
+        } catch (error) {
+          // A fault reached a call that reports it. The node would start over; nothing else is wrong.
+          if (!(error instanceof SpoolError || error instanceof SpoolPathError)) throw error;
+          await run.step({ kind: "crash" });
+        }
+      }
+      await run.finish();
+    },
+  );
+  await fc.assert(property, { numRuns: runs, ...seed === undefined ? {} : { seed } });
+}
