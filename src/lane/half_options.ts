@@ -21,6 +21,7 @@ export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, p
   return {
     ...common,
     segmentBytesMax: segmentBytes(spool, lanes),
+    memoryAck: spool.ack === "memory" ? { bytesMax: spool.ackMemory / lanes, delayMs: spool.ackDelay } : null,
     shed: { bulkyShare: spool.shed.bulkyFrom, costlyShare: spool.shed.costlyFrom },
     itemLimits: limits,
     acceptUnknownItems: config.routing.acceptUnknownItems,

@@ -8,12 +8,16 @@ import type { Clock } from "../core/clock.ts";
 import { BodyReader } from "../listener/body_reader.ts";
 import { Listener } from "../listener/listener.ts";
 import { healthRoutes, ingestionRoutes, relayRoutes, tunnelRoutes } from "../listener/routes.ts";
+import { countOutcomes } from "../outcomes/count_outcomes.ts";
 import { Admission } from "../projects/admission.ts";
 import { ProjectTable } from "../projects/project_table.ts";
 import { RateLimitTable } from "../projects/rate_limit_table.ts";
+import { decodeRequestMeta } from "../protocol/request_meta.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
+import { MemoryAck } from "../spool/memory_ack.ts";
 import { PartitionWriter } from "../spool/partition_writer.ts";
+import type { SpoolRecord } from "../spool/record.ts";
 import { requeueSegment } from "../spool/requeue.ts";
 import { SpoolPressure } from "../spool/spool_pressure.ts";
 import type { Storage } from "../spool/storage.ts";
@@ -25,7 +29,7 @@ import type { CommonOptions, IngestOptions } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
-import { Submitter } from "./submit.ts";
+import { type RecordSink, Submitter } from "./submit.ts";
 
 /** What a half needs of the machine. */
 export interface HalfDeps {
@@ -43,6 +47,7 @@ export function admissionOf({ projects, limits }: CommonOptions, nowMs: number):
 interface Running {
   readonly admission: Admission;
   readonly writer: PartitionWriter;
+  readonly sink: RecordSink;
   /** Of the partition. */
   readonly folder: string;
   readonly listener: Listener;
@@ -80,7 +85,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
     abandon() {
       running?.passing.close();
       void running?.listener.close(0);
-      void running?.writer.close();
+      void running?.sink.close();
       running = null;
     },
   };
@@ -99,11 +104,12 @@ async function start(options: IngestOptions, { clock, storage }: HalfDeps): Prom
     metrics,
     segmentBytesMax: options.segmentBytesMax,
   });
+  const sink = sinkOf(options, writer, clock, metrics);
   const pressure = new SpoolPressure({ budget, clock, ...options.shed });
   const { itemLimits, acceptUnknownItems } = options;
   const ingress = new Submitter({
     admission,
-    writer,
+    sink,
     pressure,
     clock,
     metrics,
@@ -142,15 +148,28 @@ async function start(options: IngestOptions, { clock, storage }: HalfDeps): Prom
     metrics,
     clock,
   });
-  return { admission, writer, folder: options.partitionDir, listener, passing };
+  return { admission, writer, sink, folder: options.partitionDir, listener, passing };
 }
 
 /** Bodies that are being read finish, their answers leave, the upstream's included, and the spool is closed with all of it on disk. */
-async function stop({ listener, passing, writer }: Running, clock: Clock, graceMs: number): Promise<void> {
+async function stop({ listener, passing, sink }: Running, clock: Clock, graceMs: number): Promise<void> {
   const end = clock.monotonic() + graceMs;
   listener.stopAccepting();
   await listener.waitForBodies(graceMs);
   await listener.close(Math.max(0, end - clock.monotonic()));
   passing.close();
-  await writer.close();
+  await sink.close();
+}
+
+/** The writer itself, or what acknowledges before it. */
+function sinkOf(
+  { memoryAck }: IngestOptions,
+  writer: PartitionWriter,
+  clock: Clock,
+  metrics: Metrics,
+): RecordSink {
+  if (!memoryAck) return writer;
+  const onLost = ({ meta }: SpoolRecord): void =>
+    countOutcomes(metrics, "invalid", "queue_failed", decodeRequestMeta(meta).quantities);
+  return new MemoryAck({ ...memoryAck, writer, clock, onLost });
 }

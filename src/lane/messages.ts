@@ -34,6 +34,8 @@ export interface CommonOptions {
 /** Start of an ingest half. */
 export interface IngestOptions extends CommonOptions {
   readonly segmentBytesMax: number;
+  /** Bounds of what is acknowledged before it is on disk; `null`: nothing is. */
+  readonly memoryAck: { readonly bytesMax: number; readonly delayMs: number } | null;
   /** Fill levels from which on categories are refused, as shares of the bound. */
   readonly shed: { readonly bulkyShare: number; readonly costlyShare: number };
   readonly itemLimits: ItemLimits;

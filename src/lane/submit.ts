@@ -27,7 +27,7 @@ import { type Quantity, totalQuantities } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import { encodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
-import type { PartitionWriter } from "../spool/partition_writer.ts";
+import type { SpoolRecord } from "../spool/record.ts";
 import { SpoolError } from "../spool/spool_error.ts";
 import type { SpoolPressure } from "../spool/spool_pressure.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
@@ -35,10 +35,22 @@ import type { Metrics } from "../telemetry/registry.ts";
 
 const NO_LIMITS: readonly RateLimit[] = [];
 
+/** Where accepted records go. */
+export interface RecordSink {
+  /**
+   * Resolves once the record may be acknowledged.
+   *
+   * @throws {SpoolError} it is refused
+   */
+  append(record: SpoolRecord): Promise<void>;
+  /** Resolves when everything acknowledged is on disk. */
+  close(): Promise<void>;
+}
+
 /** Options of {@link Submitter}. */
 export interface SubmitterOptions {
   readonly admission: Admission;
-  readonly writer: PartitionWriter;
+  readonly sink: RecordSink;
   readonly pressure: SpoolPressure;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -103,15 +115,15 @@ export class Submitter implements Ingress {
     return lookup.kind === "known" ? lookup.state.projectId : null;
   }
 
-  /** Makes a record durable; what is returned stands for a spool that is full. */
+  /** Gives a record to the spool; what is returned stands for a spool that is full. */
   async #append(
     meta: RequestMeta,
     body: readonly Uint8Array[],
     receivedAtMs: number,
   ): Promise<readonly RateLimit[] | null> {
-    const { writer, metrics } = this.#o;
+    const { sink, metrics } = this.#o;
     try {
-      await writer.append({
+      await sink.append({
         receivedAtMs,
         projectHash: hashOf(meta.key),
         categoryBits: categoryBits(meta.quantities),

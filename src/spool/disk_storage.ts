@@ -137,8 +137,10 @@ class DiskFile implements StorageFile {
     });
   }
 
-  sync(): Promise<void> {
-    return guarded(this.#path, () => this.#file.syncData());
+  async sync(): Promise<void> {
+    await guarded(this.#path, () => this.#file.syncData());
+    // Bytes without a name end with the process, however often they are synced.
+    if (this.#file.statSync().nlink === 0) throw new StorageError("not_found", `${this.#path}: deleted`);
   }
 
   truncate(bytes: number): Promise<void> {

@@ -5,7 +5,7 @@
  * segment ends. Its number is above every one that is on disk or in the checkpoint, otherwise a new record might be
  * taken for one that was settled. How far it got is published in the control block; that is all the reader knows of it.
  */
-import type { Clock } from "../core/clock.ts";
+import type { Clock, Timer } from "../core/clock.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
@@ -13,10 +13,13 @@ import { readCheckpoint } from "./checkpoint.ts";
 import type { ControlBlock } from "./control_block.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
 import { recordBytes, type SpoolRecord } from "./record.ts";
-import { type Commit, SegmentAppender } from "./segment_appender.ts";
+import { type AppendEntry, type Commit, SegmentAppender } from "./segment_appender.ts";
 import { listSegments } from "./segment_name.ts";
 import { SpoolError } from "./spool_error.ts";
 import type { Storage } from "./storage.ts";
+
+/** How often a disk that refused a write is tried, because nobody sends to a node that is not ready. */
+const PROBE_MS = 1000;
 
 /** Options of {@link PartitionWriter.open}. */
 export interface PartitionWriterOptions {
@@ -38,19 +41,22 @@ export class PartitionWriter {
   readonly #metrics: Metrics;
   readonly #folder: string;
   readonly #appender: SegmentAppender;
+  readonly #clock: Clock;
+  #probe: Timer | null = null;
 
   private constructor(options: PartitionWriterOptions, firstSegment: number) {
     this.#control = options.control;
     this.#budget = options.budget;
     this.#metrics = options.metrics;
     this.#folder = options.folder;
+    this.#clock = options.clock;
     const firstSequence = this.#control.position().sequence;
     this.#appender = new SegmentAppender({
       ...options,
       firstSegment,
       firstSequence,
       onCommit: (commit) => this.#committed(commit),
-      onFailure: (error, records, bytesFreed) => this.#failed(error, records, bytesFreed),
+      onFailure: (error, _records, bytesFreed) => this.#failed(error, bytesFreed),
     });
     this.#metrics.set(METRICS.spoolUnhealthy, 0);
     this.#control.unhealthy = false;
@@ -82,20 +88,40 @@ export class PartitionWriter {
    * @throws {SpoolError} the record is refused: `full`, `no_space`, `io_error` or `closed`
    */
   append(record: SpoolRecord, flags = 0): Promise<void> {
-    if (this.#appender.isClosed) return this.#refuse("closed", "The spool is shut down");
     const bytes = recordBytes(record);
-    if (!this.#budget.tryReserve(bytes)) return this.#refuse("full", "The spool has reached its bound");
-    return this.#appender.append(record, bytes, flags);
+    const refusal = this.reserve(bytes);
+    if (refusal) return Promise.reject(this.#refused(refusal));
+    return new Promise((resolve, reject) => {
+      this.write({
+        record,
+        bytes,
+        flags,
+        done: (error) => error === null ? resolve() : reject(this.#refused(error)),
+      });
+    });
+  }
+
+  /** Takes the room for a record that will be handed to {@link PartitionWriter.write}; says why if there is none. */
+  reserve(bytes: number): SpoolError | null {
+    if (this.#appender.isClosed) return new SpoolError("closed", "The spool is shut down");
+    return this.#budget.tryReserve(bytes) ? null : new SpoolError("full", "The spool has reached its bound");
+  }
+
+  /** Writes a record whose room is reserved. If that fails the room is given back. */
+  write(entry: AppendEntry): void {
+    this.#appender.add(entry);
   }
 
   /** Refuses further appends, and resolves when those made are durable. */
-  close(): Promise<void> {
-    return this.#appender.close();
+  async close(): Promise<void> {
+    this.#probe?.cancel();
+    await this.#appender.close();
+    this.#probe?.cancel();
   }
 
-  #refuse(kind: "full" | "closed", message: string): Promise<never> {
-    this.#metrics.add(METRICS.spoolRefused, 1, kind);
-    return Promise.reject(new SpoolError(kind, message));
+  #refused(error: SpoolError): SpoolError {
+    this.#metrics.add(METRICS.spoolRefused, 1, error.kind);
+    return error;
   }
 
   #committed({ segment, offset, sequence, records, bytes, elapsedMs }: Commit): void {
@@ -107,10 +133,21 @@ export class PartitionWriter {
     if (this.#control.unhealthy) this.#setHealth(null);
   }
 
-  #failed(error: SpoolError, records: number, bytesFreed: number): void {
+  #failed(error: SpoolError, bytesFreed: number): void {
     this.#budget.release(bytesFreed);
-    this.#metrics.add(METRICS.spoolRefused, records, error.kind);
-    if (!this.#control.unhealthy) this.#setHealth(error);
+    if (this.#control.unhealthy) return;
+    this.#setHealth(error);
+    this.#probeLater();
+  }
+
+  #probeLater(): void {
+    this.#probe = this.#clock.after(PROBE_MS, () => void this.#probeDisk());
+  }
+
+  async #probeDisk(): Promise<void> {
+    if (!this.#control.unhealthy) return;
+    if (await this.#appender.probe()) this.#setHealth(null);
+    else if (!this.#appender.isClosed) this.#probeLater();
   }
 
   #setHealth(error: SpoolError | null): void {

@@ -20,6 +20,8 @@ import { type Storage, StorageError, type StorageFile } from "./storage.ts";
 const COMMIT_BYTES = 1 << 20;
 /** Records up to this size are gathered into one buffer; the pieces of larger ones are written where they lie. */
 const GATHER_BYTES = 1 << 16;
+/** What the disk has to take to be called well: more than an ordinary record. */
+const PROBE_BYTES = 1 << 16;
 
 /** A group commit that is durable. */
 export interface Commit {
@@ -49,18 +51,21 @@ export interface AppenderOptions {
   readonly onFailure: (error: SpoolError, records: number, bytesFreed: number) => void;
 }
 
-interface Pending {
+/** A record to be written, and whom to tell. */
+export interface AppendEntry {
   readonly record: SpoolRecord;
-  readonly flags: number;
+  /** Its {@link recordBytes}. */
   readonly bytes: number;
-  readonly resolve: () => void;
-  readonly reject: (error: SpoolError) => void;
+  /** Of the record's header. */
+  readonly flags: number;
+  /** Called once: with `null` when the record is durable, otherwise why it is not. */
+  done(error: SpoolError | null): void;
 }
 
 /** Group committing writer of a folder's segments. */
 export class SegmentAppender {
   readonly #o: AppenderOptions;
-  #queue: Pending[] = [];
+  #queue: AppendEntry[] = [];
   #running: Promise<void> | null = null;
   #closed = false;
 
@@ -93,11 +98,29 @@ export class SegmentAppender {
    * @throws {SpoolError} `no_space`, `io_error`, or `closed`
    */
   append(record: SpoolRecord, bytes: number = recordBytes(record), flags = 0): Promise<void> {
-    if (this.#closed) return Promise.reject(new SpoolError("closed", "The spool is shut down"));
     return new Promise((resolve, reject) => {
-      this.#queue.push({ record, flags, bytes, resolve, reject });
-      this.#running ??= Promise.resolve().then(() => this.#run());
+      this.add({ record, flags, bytes, done: (error) => error === null ? resolve() : reject(error) });
     });
+  }
+
+  /** Same as {@link SegmentAppender.append}, without a promise. */
+  add(entry: AppendEntry): void {
+    if (this.#closed) return entry.done(new SpoolError("closed", "The spool is shut down"));
+    this.#queue.push(entry);
+    this.#running ??= Promise.resolve().then(() => this.#run());
+  }
+
+  /** Resolves with whether the disk takes writes: a segment of nothing is written and removed again. */
+  async probe(): Promise<boolean> {
+    while (this.#running) await this.#running;
+    if (this.#closed) return false;
+    let isTaken = false;
+    this.#running = this.#tryDisk().then((result) => {
+      isTaken = result;
+      return this.#run();
+    });
+    await this.#running;
+    return isTaken;
   }
 
   /** Completes the current segment once nothing waits any more. */
@@ -116,16 +139,13 @@ export class SegmentAppender {
     while (this.#queue.length > 0) {
       const batch = this.#takeBatch();
       const error = await this.#commit(batch);
-      for (const { resolve, reject } of batch) {
-        if (error === null) resolve();
-        else reject(error);
-      }
+      for (const entry of batch) entry.done(error);
     }
     this.#running = null;
   }
 
   /** The waiting records that fit into one commit and into the segment, at least one. */
-  #takeBatch(): Pending[] {
+  #takeBatch(): AppendEntry[] {
     const max = this.#o.segmentBytesMax;
     if (this.#offset > 0 && this.#offset + this.#queue[0]!.bytes > max) this.#completeSegment();
     const room = Math.min(COMMIT_BYTES, max - this.#offset);
@@ -139,16 +159,13 @@ export class SegmentAppender {
     return this.#queue.splice(0, count);
   }
 
-  async #commit(batch: readonly Pending[]): Promise<SpoolError | null> {
-    const { storage, folder, clock } = this.#o;
+  async #commit(batch: readonly AppendEntry[]): Promise<SpoolError | null> {
+    const { clock } = this.#o;
     const startedAt = clock.monotonic();
     let bytes = 0;
-    for (const pending of batch) bytes += pending.bytes;
+    for (const entry of batch) bytes += entry.bytes;
     try {
-      if (!this.#file) {
-        this.#segment++;
-        this.#file = await storage.open(segmentPath(folder, this.#segment), "create");
-      }
+      this.#file ??= await this.#createSegment();
       await writeFully(this.#file, this.#encode(batch), this.#offset);
       await this.#file.sync();
     } catch (cause) {
@@ -170,8 +187,34 @@ export class SegmentAppender {
     return null;
   }
 
+  /** A folder that was deleted under the node is made again. */
+  async #createSegment(): Promise<StorageFile> {
+    const { storage, folder } = this.#o;
+    const path = segmentPath(folder, ++this.#segment);
+    try {
+      return await storage.open(path, "create");
+    } catch (error) {
+      if (!StorageError.isNotFound(error)) throw error;
+      await storage.ensureFolder(folder);
+      return await storage.open(path, "create");
+    }
+  }
+
+  async #tryDisk(): Promise<boolean> {
+    try {
+      this.#completeSegment();
+      this.#file = await this.#createSegment();
+      await writeFully(this.#file, [new Uint8Array(PROBE_BYTES)], 0);
+      await this.#file.sync();
+      return await this.#abandonSegment();
+    } catch {
+      await this.#abandonSegment();
+      return false;
+    }
+  }
+
   /** The bytes of a batch: small records copied into one reused buffer, large bodies as they are. */
-  #encode(batch: readonly Pending[]): Uint8Array[] {
+  #encode(batch: readonly AppendEntry[]): Uint8Array[] {
     let room = 0;
     for (const { record, bytes } of batch) room += copied(record, bytes);
     if (this.#gather.length < room) {
@@ -228,17 +271,20 @@ export class SegmentAppender {
     const durable = this.#offset;
     this.#file = null;
     this.#offset = 0;
-    try {
-      await file.truncate(durable);
-      await file.sync();
-      if (durable === 0) await this.#o.storage.remove(segmentPath(this.#o.folder, this.#segment));
-      return true;
-    } catch {
-      return false; // The disk is in trouble already; the failure that counts has been reported.
-    } finally {
-      file.close();
+    let isCut = await succeeds(file.truncate(durable));
+    await succeeds(file.sync());
+    if (durable === 0) {
+      const isRemoved = await succeeds(this.#o.storage.remove(segmentPath(this.#o.folder, this.#segment)));
+      isCut ||= isRemoved;
     }
+    file.close();
+    return isCut;
   }
+}
+
+/** For what is tried on a disk that is in trouble already; the failure that counts has been reported. */
+function succeeds(call: Promise<void>): Promise<boolean> {
+  return call.then(() => true, () => false);
 }
 
 function copied(record: SpoolRecord, bytes: number): number {

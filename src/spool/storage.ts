@@ -33,7 +33,7 @@ export interface StorageFile {
   write(chunks: readonly Uint8Array[], position: number): Promise<number>;
   /** Fills `into` from `position` on; resolves with the bytes read, which may be fewer, 0 at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
-  /** Resolves once everything written is durable. */
+  /** Resolves once everything written is durable; `not_found` when the file was deleted since it was opened. */
   sync(): Promise<void>;
   /** Cuts the file to `bytes`. */
   truncate(bytes: number): Promise<void>;

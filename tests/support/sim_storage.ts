@@ -285,6 +285,7 @@ class Handle implements StorageFile {
   async sync(): Promise<void> {
     try {
       await this.#call("sync", () => {
+        if (this.storage.files.get(this.path) !== this.file) throw missing(this.path);
         this.file.durable = this.file.unsynced.reduce(applied, this.file.durable);
         this.file.unsynced = [];
       });

@@ -1,5 +1,5 @@
 import { field, section } from "../config_field.ts";
-import { anything, byteSize, count, duration, ratio, text } from "../value_kind.ts";
+import { anything, byteSize, choice, count, duration, ratio, text } from "../value_kind.ts";
 
 const ignored = () => field(anything, { default: null, about: "", effect: "none" });
 
@@ -34,6 +34,21 @@ export const spoolSection = section({
     partitioning: ignored(),
     ephemeral: ignored(),
     version: ignored(),
+  }),
+  ack: field(choice("disk", "memory"), {
+    default: "disk",
+    about:
+      "When an envelope is answered with 200: once it is on disk, or once it is in memory, within the bounds below",
+  }),
+  ack_memory: field(byteSize(1), {
+    default: "16MiB",
+    about:
+      "With `ack: memory`, most bytes of the node that are answered and not on disk; beyond it answers wait for the disk",
+  }),
+  ack_delay: field(duration({ unit: "s", minMs: 1 }), {
+    default: "500ms",
+    about:
+      "With `ack: memory`, longest time of which what was answered may be missing on disk; beyond it answers wait",
   }),
   segment_size: field(byteSize(4096), {
     default: "64MiB",
