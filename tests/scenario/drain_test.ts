@@ -1,9 +1,9 @@
 /** How a node ends: what was begun is finished, what was acknowledged is kept, and it does not take longer than it may. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
-import { RawHttp, type RawResponse } from "../support/raw_http.ts";
+import { NodeProcess } from "../support/node_process.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { postEvent } from "../support/post_event.ts";
+import { SlowPost } from "../support/slow_post.ts";
 import { until } from "../support/until.ts";
 
 const EXPOSURES = ["internet", "load_balancer"] as const;
@@ -91,37 +91,4 @@ async function arrivesNowOrAfterRestart(
 ): Promise<void> {
   if (!upstream.accepted(eventId)) await node.startAgain();
   await until("the event arrives", () => upstream.accepted(eventId));
-}
-
-/** A request whose body comes in two parts. */
-class SlowPost {
-  readonly eventId: string = crypto.randomUUID().replaceAll("-", "");
-
-  private constructor(private readonly http: RawHttp) {}
-
-  static async begin(node: NodeProcess): Promise<SlowPost> {
-    const post = new SlowPost(await RawHttp.connect(node.port));
-    const [first, second] = post.#parts();
-    const head = `POST /api/1/envelope/?sentry_key=${TEST_KEY} HTTP/1.1\r\nHost: 127.0.0.1\r\n` +
-      `Content-Length: ${first.length + second.length}\r\n\r\n`;
-    await post.http.send(head + first);
-    // Readiness is asked over another connection, so its answer shows that the listener is past accepting this one.
-    await until("the listener took the connection", async () => await node.readiness() === 200);
-    return post;
-  }
-
-  async finish(): Promise<RawResponse> {
-    await this.http.send(this.#parts()[1]);
-    const answer = await this.http.response();
-    assert(answer, "the connection ended without an answer");
-    return answer;
-  }
-
-  [Symbol.dispose](): void {
-    this.http[Symbol.dispose]();
-  }
-
-  #parts(): [string, string] {
-    return [`{"event_id":"${this.eventId}"}\n{"type":"event"}\n`, '{"message":"slow"}\n'];
-  }
 }

@@ -74,28 +74,35 @@ export interface Load {
   readonly p99Ms: number;
 }
 
+/** Where a node or another contender takes load. */
+export interface Target {
+  readonly port: number;
+  readonly path: string;
+}
+
 /** Sends `requests` requests of `bytes` bytes from `clients` connections, each the next one when the last was answered. */
-export async function load(
-  target: { readonly port: number; readonly path: string },
+export function load(
+  { port, path }: Target,
   o: { readonly clients: string; readonly requests: string; readonly bytes: string },
 ): Promise<Load> {
-  const script = new URL("load.ts", here).pathname;
+  return runLoad("load.ts", "127.0.0.1", String(port), path, o.clients, o.requests, o.bytes);
+}
+
+/** Sends `rate` requests a second for so many seconds, whatever the answers do; times count from when one was due. */
+export function pacedLoad(
+  { port, path }: Target,
+  o: { readonly clients: string; readonly rate: number; readonly seconds: string; readonly bytes: string },
+): Promise<Load> {
+  const rate = String(Math.round(o.rate));
+  return runLoad("paced_load.ts", "127.0.0.1", String(port), path, o.clients, rate, o.seconds, o.bytes);
+}
+
+async function runLoad(name: string, ...args: string[]): Promise<Load> {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      "--no-check",
-      script,
-      "127.0.0.1",
-      String(target.port),
-      target.path,
-      o.clients,
-      o.requests,
-      o.bytes,
-    ],
+    args: ["run", "-A", "--no-check", new URL(name, here).pathname, ...args],
     stderr: "inherit",
   }).output();
-  if (!success) throw new Error(`Load on port ${target.port} failed`);
+  if (!success) throw new Error(`${name} ${args.join(" ")} failed`);
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
