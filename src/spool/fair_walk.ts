@@ -66,6 +66,16 @@ interface Queue {
   failures: number;
 }
 
+/** The walk over the stretch that was refilled from last; kept open, because it mostly goes on there. */
+interface Source {
+  readonly walk: SegmentWalk;
+  /** Whose stretch it is; null while it is being read. */
+  readonly queue: Queue | null;
+  readonly segment: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Hands out what a walk finds in turns. */
 export class FairWalk {
   readonly #o: FairWalkOptions;
@@ -78,6 +88,7 @@ export class FairWalk {
   #putOff = 0;
   #putOffBytes = 0;
   #stretches = 0;
+  #source: Source | null = null;
   #reading: Promise<void> | null = null;
   /** The last read of the walk found nothing. */
   #isDry = false;
@@ -118,6 +129,7 @@ export class FairWalk {
   /** Gives files back, after what is being read. */
   async close(): Promise<void> {
     await this.#reading;
+    this.#closeSource();
     this.#o.walk.close();
   }
 
@@ -184,10 +196,11 @@ export class FairWalk {
     return queue;
   }
 
-  #hasRoom({ held }: Queue, { bytes }: FoundRecord): boolean {
+  #hasRoom({ held }: Queue, found: FoundRecord | null): boolean {
     const { perProject, heldMax, heldBytesMax } = this.#o.limits;
     if (this.#held === 0) return true;
-    return held.length < perProject && this.#held < heldMax && this.#heldBytes + bytes <= heldBytesMax;
+    const bytes = this.#heldBytes + (found?.bytes ?? 0);
+    return held.length < perProject && this.#held < heldMax && bytes <= heldBytesMax;
   }
 
   #hold(queue: Queue, found: FoundRecord): void {
@@ -256,38 +269,62 @@ export class FairWalk {
   async #refill(queue: Queue): Promise<void> {
     const stretch = this.#unlist(queue);
     queue.isRefilling = true;
-    const walk = this.#o.openWalk();
-    walk.add(stretch);
     let { from, records } = stretch;
+    let source = this.#resume(queue, stretch);
     try {
-      for (;;) {
-        const found = await walk.next();
-        if (!found) return void (from = stretch.to);
-        if (queue.held.length === 0 && this.#o.isStale(found)) {
+      while (from < stretch.to && this.#hasRoom(queue, null)) {
+        const next = source.walk.next();
+        const found = next instanceof Promise ? await next : next;
+        if (!found) {
+          from = source.to;
+          if (from < stretch.to) source = this.#reopen({ ...stretch, from });
+        } else if (queue.held.length === 0 && this.#o.isStale(found)) {
           this.#giveAway(queue, { ...stretch, from, records });
-          return void (from = stretch.to);
+          from = stretch.to;
+        } else {
+          this.#hold(queue, found);
+          from = found.offset + found.bytes;
+          records--;
         }
-        if (!this.#hasRoom(queue, found)) return;
-        this.#hold(queue, found);
-        from = found.offset + found.bytes;
-        records--;
       }
     } catch (error) {
+      this.#closeSource();
       if (++queue.failures < READ_ATTEMPTS_MAX) throw error;
-      this.#o.onLoss({
-        kind: "unreadable",
-        segment: stretch.segment,
-        offset: from,
-        bytes: stretch.to - from,
-      });
-      from = stretch.to;
+      const { segment, to } = stretch;
+      this.#o.onLoss({ kind: "unreadable", segment, offset: from, bytes: to - from });
+      from = to;
     } finally {
-      walk.close();
       queue.isRefilling = false;
-      if (from < stretch.to) this.#relist(queue, { ...stretch, from, records });
-      else queue.failures = 0;
+      if (from < stretch.to) {
+        this.#relist(queue, { ...stretch, from, records });
+        if (this.#source) this.#source = { ...this.#source, queue, from };
+      } else {
+        queue.failures = 0;
+        this.#closeSource();
+      }
       if (queue.putOff.length === 0) this.#starving.delete(queue);
     }
+  }
+
+  /** The walk that was left where this stretch starts, or a new one. */
+  #resume(queue: Queue, stretch: PutOff): Source {
+    const { segment, from } = stretch;
+    const source = this.#source;
+    if (source && source.queue === queue && source.segment === segment && source.from === from) return source;
+    return this.#reopen(stretch);
+  }
+
+  #reopen(stretch: PutOff): Source {
+    this.#closeSource();
+    const walk = this.#o.openWalk();
+    walk.add(stretch);
+    const { segment, from, to } = stretch;
+    return this.#source = { walk, queue: null, segment, from, to };
+  }
+
+  #closeSource(): void {
+    this.#source?.walk.close();
+    this.#source = null;
   }
 
   #unlist(queue: Queue): PutOff {
