@@ -62,7 +62,7 @@ export class FuzzApp {
     const projects = new ProjectTable({ unknown: "forward", overrideProjectIds: false, states: [] });
     const ingress = new Submitter({
       admission: new Admission(projects, new RateLimitTable()),
-      writer: this.#writer(),
+      sink: this.#writer(),
       clock: systemClock,
       metrics,
       itemLimits,
