@@ -7,7 +7,6 @@
 import type { Clock } from "../core/clock.ts";
 import { countOutcomes } from "../outcomes/count_outcomes.ts";
 import type { Admission } from "../projects/admission.ts";
-import { ProjectTable } from "../projects/project_table.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DeadLetter } from "../spool/dead_letter.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
@@ -19,7 +18,7 @@ import { upstreamTarget } from "../upstream/dial.ts";
 import { Forwarder } from "../upstream/forwarder.ts";
 import { HttpClient } from "../upstream/http_client.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
-import { admissionOf, type HalfDeps } from "./ingest_half.ts";
+import { admissionOf, type HalfDeps, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { ForwardOptions } from "./messages.ts";
 import { SpoolSource } from "./spool_source.ts";
@@ -53,10 +52,9 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         running.forwarder.finished.catch(fail);
         return port.post({ type: "started", port: null });
       case "projects":
-        if (running) running.admission.projects = new ProjectTable(message.snapshot);
-        return;
       case "limits":
-        return running?.admission.limits.learn(message.key, message.limits, clock.now());
+        if (running) updatePolicy(running.admission, message, clock.now());
+        return;
       case "spool":
         if (running) answerSpoolTask(port, message, doSpoolTask(running.deadLetter, message.task));
         return;

@@ -9,9 +9,7 @@ import { BodyReader } from "../listener/body_reader.ts";
 import { Listener } from "../listener/listener.ts";
 import { healthRoutes, ingestionRoutes, relayRoutes, tunnelRoutes } from "../listener/routes.ts";
 import { countOutcomes } from "../outcomes/count_outcomes.ts";
-import { Admission } from "../projects/admission.ts";
-import { ProjectTable } from "../projects/project_table.ts";
-import { RateLimitTable } from "../projects/rate_limit_table.ts";
+import type { Admission } from "../projects/admission.ts";
 import { decodeRequestMeta } from "../protocol/request_meta.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
@@ -20,29 +18,16 @@ import { PartitionWriter } from "../spool/partition_writer.ts";
 import type { SpoolRecord } from "../spool/record.ts";
 import { requeueSegment } from "../spool/requeue.ts";
 import { SpoolPressure } from "../spool/spool_pressure.ts";
-import type { Storage } from "../spool/storage.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
 import { Metrics } from "../telemetry/registry.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
+import { admissionOf, type HalfDeps, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
-import type { CommonOptions, IngestOptions } from "./messages.ts";
+import type { IngestOptions } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
 import { type RecordSink, Submitter } from "./submit.ts";
-
-/** What a half needs of the machine. */
-export interface HalfDeps {
-  readonly clock: Clock;
-  readonly storage: Storage;
-}
-
-/** Policy of a half, as the control plane described it at the start. */
-export function admissionOf({ projects, limits }: CommonOptions, nowMs: number): Admission {
-  const table = new RateLimitTable();
-  for (const learned of limits) table.learn(learned.key, learned.limits, nowMs);
-  return new Admission(new ProjectTable(projects), table);
-}
 
 interface Running {
   readonly admission: Admission;
@@ -65,10 +50,9 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         running = await start(message.options, deps);
         return port.post({ type: "started", port: running.listener.address.port });
       case "projects":
-        if (running) running.admission.projects = new ProjectTable(message.snapshot);
-        return;
       case "limits":
-        return running?.admission.limits.learn(message.key, message.limits, clock.now());
+        if (running) updatePolicy(running.admission, message, clock.now());
+        return;
       case "spool": {
         if (!running || message.task.kind !== "requeue") return;
         const { folder, writer } = running;

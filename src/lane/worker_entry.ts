@@ -4,7 +4,7 @@ import { systemClock } from "../core/clock.ts";
 import { diskStorage } from "../spool/disk_storage.ts";
 import { configureLogging } from "../telemetry/log.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
-import type { HalfDeps } from "./ingest_half.ts";
+import type { HalfDeps } from "./half_policy.ts";
 import type { ToHalf } from "./messages.ts";
 
 /** Runs a half in this worker until the worker is terminated. */

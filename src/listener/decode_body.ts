@@ -14,6 +14,7 @@
  * is empty in every encoding.
  */
 import * as zlib from "node:zlib";
+import { isOutputTooLarge, OUTPUT_IS_BOUNDED } from "../core/inflate_bounds.ts";
 import { concatBytes } from "../core/bytes.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import type { BodyEncoding } from "../protocol/request_meta.ts";
@@ -28,16 +29,6 @@ type DecodeSync = (body: Uint8Array, options: { maxOutputLength: number }) => Ui
 
 const SYNC_BYTES_MAX = 32 * 1024;
 const STEP_BYTES = 16 * 1024;
-
-/** Whether the runtime enforces `maxOutputLength`. */
-const OUTPUT_IS_BOUNDED = (() => {
-  try {
-    zlib.inflateSync(zlib.deflateSync(new Uint8Array(64)), { maxOutputLength: 8 });
-    return false;
-  } catch (error) {
-    return isTooLarge(error);
-  }
-})();
 
 /** What this runtime decodes within bounds, as an `Accept-Encoding` header lists it. */
 export const ACCEPTED_ENCODINGS: string = OUTPUT_IS_BOUNDED && HAS_ZSTD
@@ -94,13 +85,9 @@ export function inflateTruncated(body: Uint8Array, max: number): Uint8Array {
     const inflated = zlib.inflateSync(body, { maxOutputLength: max });
     return inflated.length > max ? inflated.subarray(0, 1) : inflated;
   } catch (error) {
-    if (isTooLarge(error)) return new Uint8Array([0x7b]);
+    if (isOutputTooLarge(error)) return new Uint8Array([0x7b]);
     throw error;
   }
-}
-
-function isTooLarge(error: unknown): boolean {
-  return (error as { code?: unknown }).code === "ERR_BUFFER_TOO_LARGE";
 }
 
 function decodeSync(decode: DecodeSync, body: Uint8Array, limit: number, budget: BodyBudget): Uint8Array {
@@ -117,7 +104,7 @@ function decodeWithin(decode: DecodeSync, body: Uint8Array, max: number): Uint8A
   try {
     return decode(body, { maxOutputLength: max });
   } catch (error) {
-    if (isTooLarge(error)) return null;
+    if (isOutputTooLarge(error)) return null;
     throw corrupt();
   }
 }

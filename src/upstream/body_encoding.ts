@@ -14,6 +14,7 @@
  */
 import type { Transform } from "node:stream";
 import * as zlib from "node:zlib";
+import { OUTPUT_IS_BOUNDED } from "../core/inflate_bounds.ts";
 import { concatBytes, plainBytes } from "../core/bytes.ts";
 import type { BodyEncoding } from "../protocol/request_meta.ts";
 import { decodeZstd, encodeZstd, HAS_ZSTD } from "../protocol/zstd.ts";
@@ -147,16 +148,6 @@ function code(
   coder.later(bytes, options, (error, out) => error ? reject(error) : resolve(plainBytes(out)));
   return promise;
 }
-
-/** Whether this runtime stops at `maxOutputLength`; where it does not, streams count for themselves. */
-const OUTPUT_IS_BOUNDED = (() => {
-  try {
-    zlib.inflateSync(zlib.deflateSync(new Uint8Array(64)), { maxOutputLength: 8 });
-    return false;
-  } catch {
-    return true;
-  }
-})();
 
 function decompress(bytes: Uint8Array, coder: Coder, max: number): Uint8Array | Promise<Uint8Array> {
   if (OUTPUT_IS_BOUNDED) return code(bytes, coder, { maxOutputLength: max });
