@@ -7,7 +7,7 @@
 import type { Reason } from "../protocol/outcome.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { isOriginAllowed } from "./allowed_domains.ts";
-import type { BlockingQuota } from "./project_state.ts";
+import type { BlockingQuota } from "./quotas/quota.ts";
 import type { ProjectTable } from "./project_table.ts";
 import type { RateLimitTable } from "./rate_limit_table.ts";
 

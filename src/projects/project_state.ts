@@ -5,18 +5,15 @@
  * has to have the documented type, or the whole document is refused.
  */
 import { z } from "zod";
-import { type DataCategory, dataCategory } from "../protocol/data_category.ts";
-
-const quota = z.object({
-  id: z.string().nullish(),
-  categories: z.array(z.string()).default([]),
-  scope: z.string().default("organization"),
-  scopeId: z.union([z.string(), z.number().transform(String)]).nullish(),
-  limit: z.number().int().nonnegative().nullish(),
-  window: z.number().int().positive().nullish(),
-  namespace: z.string().nullish(),
-  reasonCode: z.string().nullish(),
-});
+import { type FilterSettings, filterSettingsDocument } from "./filters/filter_settings.ts";
+import {
+  type BlockingQuota,
+  type CountedQuota,
+  quotaDocument,
+  quotasOf,
+  type ScopeIds,
+} from "./quotas/quota.ts";
+import { type SamplingConfig, samplingConfig, samplingDocument } from "./sampling/sampling_config.ts";
 
 /** Document of one project, as served by Sentry or written by hand to `projects/<id>.json`. */
 export const projectDocument = z.object({
@@ -29,19 +26,22 @@ export const projectDocument = z.object({
     numericId: z.union([z.number(), z.string()]).transform(String).nullish(),
     isEnabled: z.boolean().default(true),
   })).default([]),
-  config: z.object({
-    allowedDomains: z.array(z.string()).default(["*"]),
-    quotas: z.array(quota).default([]),
-    features: z.array(z.string()).nullish(),
-  }).prefault({}),
+  config: z.preprocess(
+    withSampling,
+    z.object({
+      allowedDomains: z.array(z.string()).default(["*"]),
+      quotas: z.array(quotaDocument).default([]),
+      features: z.array(z.string()).nullish(),
+      filterSettings: filterSettingsDocument.nullish(),
+      sampling: samplingDocument,
+    }),
+  ).prefault({}),
 });
 
-/** A quota that admits nothing (`limit: 0`): the only kind a relay without shared counters can enforce. */
-export interface BlockingQuota {
-  /** Empty means all. */
-  readonly categories: readonly DataCategory[];
-  readonly scope: "organization" | "project" | "key";
-  readonly reason: string | null;
+/** `sampling` has an older name. */
+function withSampling(config: unknown): unknown {
+  if (typeof config !== "object" || config === null || "sampling" in config) return config;
+  return "dynamicSampling" in config ? { ...config, sampling: config.dynamicSampling } : config;
 }
 
 /** State of one public key. Plain data: it is posted to the lanes as it is. */
@@ -49,10 +49,16 @@ export interface ProjectState {
   readonly disabled: boolean;
   /** `null` when the document does not say. */
   readonly projectId: string | null;
+  readonly organizationId: string | null;
+  /** Numeric id of the key. */
+  readonly keyId: string | null;
   readonly allowedDomains: readonly string[];
   readonly blockingQuotas: readonly BlockingQuota[];
+  readonly countedQuotas: readonly CountedQuota[];
   /** Names of features that are on for the project. */
   readonly features: readonly string[];
+  readonly filters: FilterSettings | null;
+  readonly sampling: SamplingConfig | null;
 }
 
 /** The states a document describes, one per public key. A key that is not enabled counts as disabled. */
@@ -61,30 +67,24 @@ export function projectStates(
   projectId: string | null = document.projectId ?? null,
 ): [key: string, state: ProjectState][] {
   return document.publicKeys.map(({ publicKey, numericId, isEnabled }) => {
-    const ids = {
+    const { allowedDomains, quotas, features, filterSettings, sampling } = document.config;
+    const ids: ScopeIds = {
       organization: document.organizationId ?? null,
       project: projectId,
       key: numericId ?? null,
     };
+    const { blocking, counted } = quotasOf(quotas, ids);
     return [publicKey, {
       disabled: document.disabled || !isEnabled,
       projectId,
-      allowedDomains: document.config.allowedDomains,
-      blockingQuotas: document.config.quotas.flatMap((entry) => blockingQuota(entry, ids) ?? []),
-      features: document.config.features ?? [],
+      organizationId: ids.organization,
+      keyId: ids.key,
+      allowedDomains,
+      blockingQuotas: blocking,
+      countedQuotas: counted,
+      features: features ?? [],
+      filters: filterSettings ?? null,
+      sampling: samplingConfig(sampling),
     }];
   });
-}
-
-/** Validity and matching as in section 6 of the control reference; `null` when the quota does not block here. */
-function blockingQuota(
-  { limit, categories, scope, scopeId, namespace, reasonCode }: z.output<typeof quota>,
-  ids: Readonly<Record<"organization" | "project" | "key", string | null>>,
-): BlockingQuota | null {
-  if (limit !== 0 || namespace) return null;
-  const level = scope === "organization" || scope === "project" || scope === "key" ? scope : null;
-  if (scopeId !== undefined && scopeId !== null && (level === null || ids[level] !== scopeId)) return null;
-  const known = categories.map(dataCategory).filter((category) => category !== "unknown");
-  if (categories.length > 0 && known.length === 0) return null;
-  return { categories: known, scope: level ?? "key", reason: reasonCode ?? null };
 }

@@ -15,9 +15,14 @@ Deno.test("projectStates: the minimal historic file allows everything (section 4
   assertEquals(states, [[KEY, {
     disabled: false,
     projectId: null,
+    organizationId: null,
+    keyId: null,
     allowedDomains: ["*"],
     blockingQuotas: [],
+    countedQuotas: [],
     features: [],
+    filters: null,
+    sampling: null,
   }]]);
 });
 
@@ -86,4 +91,52 @@ Deno.test("ProjectTable: keys without a state are forwarded or refused as the mo
   assertEquals(proxy.lookup(OTHER), { kind: "unknown", forward: true });
   assertEquals(fixed.lookup(OTHER), { kind: "unknown", forward: false });
   assertEquals(fixed.size, 1);
+});
+
+/** Rows of control reference section 6: quota, and how the node counts it for organisation 1, project 42, key 7. */
+const COUNTED: readonly (readonly [Record<string, unknown>, Record<string, unknown> | null])[] = [
+  [{ limit: 5, window: 60, categories: ["error"] }, {
+    id: "error",
+    limit: 5,
+    windowSeconds: 60,
+    scope: "organization",
+  }],
+  [{ limit: 5, window: 60, categories: ["error"], id: "q", scope: "key" }, { id: "q", scope: "key" }],
+  [{ limit: 5, window: 60, categories: ["error", "transaction"], reasonCode: "r" }, { reason: "r" }],
+  [{ limit: 5, window: 60, categories: ["attachment", "log_byte"] }, {
+    categories: ["attachment", "log_byte"],
+  }],
+  [{ limit: 5, window: 60, categories: ["attachment", "error"] }, null],
+  [{ limit: 5, window: 60, categories: ["profile_duration", "error"] }, null],
+  [{ limit: 5, window: 60 }, null],
+  [{ limit: 5, categories: ["error"] }, null],
+  [{ limit: null, window: 60, categories: ["error"] }, null],
+  [{ limit: 5, window: 60, categories: ["no_such_category"] }, null],
+  [{ limit: 5, window: 60, categories: ["error"], namespace: "custom" }, null],
+  [{ limit: 5, window: 60, categories: ["error"], scope: "project", scopeId: 42 }, { scope: "project" }],
+  [{ limit: 5, window: 60, categories: ["error"], scope: "project", scopeId: "43" }, null],
+];
+
+for (const [quota, expected] of COUNTED) {
+  Deno.test(`projectStates: quota ${JSON.stringify(quota)} is ${expected ? "" : "not "}counted (section 6)`, () => {
+    const states = parse({
+      projectId: 42,
+      organizationId: 1,
+      publicKeys: [{ publicKey: KEY, numericId: 7 }],
+      config: { quotas: [quota] },
+    });
+    const [counted] = states[0]![1].countedQuotas;
+    assertEquals(counted === undefined, expected === null);
+    assertEquals({ ...counted, ...expected }, { ...counted });
+  });
+}
+
+Deno.test("projectStates: sampling under its older name, and a filter of the wrong type", () => {
+  const rules = [{ id: 1, type: "trace", samplingValue: { type: "sampleRate", value: 0 } }];
+  const [state] = parse({
+    publicKeys: [{ publicKey: KEY }],
+    config: { dynamicSampling: { version: 2, rules }, filterSettings: { webCrawlers: { isEnabled: true } } },
+  });
+  assertEquals([state![1].sampling?.rules.length, state![1].filters?.webCrawlers], [1, { isEnabled: true }]);
+  assertThrows(() => projectDocument.parse({ config: { filterSettings: { localhost: true } } }));
 });
