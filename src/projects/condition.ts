@@ -58,8 +58,8 @@ function isIgnoringCase(options: unknown): boolean {
 }
 
 /** Text, flags and what is missing; numbers are never equal to anything. */
-function equals<T>(field: Field<T>, value: unknown = null, ignoreCase: boolean): Condition<T> {
-  if (value === null) return (subject) => (field(subject) ?? null) === null;
+function equals<T>(field: Field<T>, value: unknown, ignoreCase: boolean): Condition<T> {
+  if (value === null || value === undefined) return (subject) => (field(subject) ?? null) === null;
   if (typeof value === "boolean") return (subject) => field(subject) === value;
   const wanted = (Array.isArray(value) ? value : [value]).filter((one) => typeof one === "string");
   const tests = wanted.map((one) => sameText(one, ignoreCase));
