@@ -23,6 +23,7 @@ import { MessageQueue } from "./message_queue.ts";
 import type { ForwardOptions } from "./messages.ts";
 import { SpoolSource } from "./spool_source.ts";
 import { answerSpoolTask, type SpoolTask } from "./spool_tasks.ts";
+import { WantedKeys } from "./wanted_keys.ts";
 
 /** Idle upstream connections are closed well before common upstreams would: nginx 75 s, many balancers 60 s. */
 const IDLE_TIMEOUT_MS = 15_000;
@@ -34,6 +35,8 @@ interface Running {
   readonly admission: Admission;
   readonly reader: PartitionReader;
   readonly deadLetter: DeadLetter;
+  readonly source: SpoolSource;
+  readonly wanted: WantedKeys;
   readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished">;
 }
 
@@ -53,7 +56,9 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         return port.post({ type: "started", port: null });
       case "projects":
       case "limits":
-        if (running) updatePolicy(running.admission, message, clock.now());
+        if (!running) return;
+        updatePolicy(running.admission, message, clock.now());
+        if (message.type === "projects") running.source.projectsChanged();
         return;
       case "spool":
         if (running) answerSpoolTask(port, message, doSpoolTask(running.deadLetter, message.task));
@@ -88,10 +93,12 @@ async function start(
     checkpointIntervalMs: options.checkpointIntervalMs,
     freshMs: options.freshMs,
     backlogShare: options.backlogShare,
+    recordAgeMsMax: options.recordAgeMsMax,
     onLoss: (loss) => countLoss(metrics, loss),
   });
   const deadLetter = await DeadLetter.open({ ...partition, bytesMax: options.deadLetterBytesMax });
   const encoder = new BodyEncoder(options.upstream.encoding, options.bodyBytesMax);
+  const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
   const source = new SpoolSource({
     reader,
     deadLetter,
@@ -101,6 +108,7 @@ async function start(
     metrics,
     recordAgeMsMax: options.recordAgeMsMax,
     onLimits: (key, limits) => port.post({ type: "limits", key, limits }),
+    onWanted: (key) => wanted.want(key),
   });
   const o = options.upstream;
   const forwarder = new Forwarder({
@@ -115,7 +123,7 @@ async function start(
     retryIntervalMsMax: o.retryIntervalMsMax,
     outageGraceMs: o.outageGraceMs,
   });
-  return { admission, reader, deadLetter, forwarder };
+  return { admission, reader, deadLetter, forwarder, source, wanted };
 }
 
 function clientOf(o: ForwardOptions["upstream"], clock: Clock, metrics: Metrics): HttpClient {
@@ -144,7 +152,8 @@ async function doSpoolTask(deadLetter: DeadLetter, task: SpoolTask) {
 }
 
 /** Requests under way finish, as far as the time allows; what is unsent stays on disk. */
-async function stop({ forwarder, deadLetter, reader }: Running, graceMs: number): Promise<void> {
+async function stop({ forwarder, deadLetter, reader, wanted }: Running, graceMs: number): Promise<void> {
+  wanted.close();
   await forwarder.stop(Math.max(0, graceMs - CHECKPOINT_SHARE_MS));
   await deadLetter.close();
   await reader.close();

@@ -28,6 +28,7 @@ import { NodeState } from "./node_state.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
 import { type RecordSink, Submitter } from "./submit.ts";
+import { WantedKeys } from "./wanted_keys.ts";
 
 interface Running {
   readonly admission: Admission;
@@ -37,6 +38,7 @@ interface Running {
   readonly folder: string;
   readonly listener: Listener;
   readonly passing: PassingOn;
+  readonly wanted: WantedKeys;
 }
 
 /** An ingest half that waits for its `start`. */
@@ -47,7 +49,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
     switch (message.type) {
       case "start":
         if (message.kind !== "ingest") return;
-        running = await start(message.options, deps);
+        running = await start(message.options, deps, port);
         return port.post({ type: "started", port: running.listener.address.port });
       case "projects":
       case "limits":
@@ -68,6 +70,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
     receive: (message) => queue.push(message),
     abandon() {
       running?.passing.close();
+      running?.wanted.close();
       void running?.listener.close(0);
       void running?.sink.close();
       running = null;
@@ -75,7 +78,11 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
   };
 }
 
-async function start(options: IngestOptions, { clock, storage }: HalfDeps): Promise<Running> {
+async function start(
+  options: IngestOptions,
+  { clock, storage }: HalfDeps,
+  port: HalfPort,
+): Promise<Running> {
   const metrics = new Metrics(METRIC_LAYOUT, options.metrics);
   const admission = admissionOf(options, clock.now());
   const budget = DiskBudget.attach(options.budget);
@@ -91,6 +98,7 @@ async function start(options: IngestOptions, { clock, storage }: HalfDeps): Prom
   const sink = sinkOf(options, writer, clock, metrics);
   const pressure = new SpoolPressure({ budget, clock, ...options.shed });
   const { itemLimits, acceptUnknownItems } = options;
+  const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
   const ingress = new Submitter({
     admission,
     sink,
@@ -99,6 +107,7 @@ async function start(options: IngestOptions, { clock, storage }: HalfDeps): Prom
     metrics,
     itemLimits,
     acceptUnknownItems,
+    onWanted: (key) => wanted.want(key),
   });
   const o = options.listener;
   const bodies = new BodyReader({ memoryBytesMax: o.bodyMemoryBytesMax, metrics });
@@ -132,16 +141,21 @@ async function start(options: IngestOptions, { clock, storage }: HalfDeps): Prom
     metrics,
     clock,
   });
-  return { admission, writer, sink, folder: options.partitionDir, listener, passing };
+  return { admission, writer, sink, folder: options.partitionDir, listener, passing, wanted };
 }
 
 /** Bodies that are being read finish, their answers leave, the upstream's included, and the spool is closed with all of it on disk. */
-async function stop({ listener, passing, sink }: Running, clock: Clock, graceMs: number): Promise<void> {
+async function stop(
+  { listener, passing, sink, wanted }: Running,
+  clock: Clock,
+  graceMs: number,
+): Promise<void> {
   const end = clock.monotonic() + graceMs;
   listener.stopAccepting();
   await listener.waitForBodies(graceMs);
   await listener.close(Math.max(0, end - clock.monotonic()));
   passing.close();
+  wanted.close();
   await sink.close();
 }
 

@@ -43,6 +43,8 @@ export interface LaneOptions {
   readonly options: { ingest(port: number): IngestOptions; forward(): ForwardOptions };
   /** A forward half learned limits. */
   onLimits(limits: LearnedLimits): void;
+  /** A half needs the states of these keys. */
+  onWanted?(keys: readonly string[]): void;
 }
 
 type HalfState =
@@ -159,6 +161,8 @@ export class Lane {
         return this.#onDeath(kind, host, message.message);
       case "limits":
         return this.#o.onLimits(message);
+      case "wanted":
+        return this.#o.onWanted?.(message.keys);
       case "spool":
         return this.#tasks.answered(message);
       case "stopped":

@@ -122,5 +122,7 @@ export type FromHalf =
   | { readonly type: "started"; readonly port: number | null }
   | { readonly type: "failed"; readonly message: string }
   | ({ readonly type: "limits" } & LearnedLimits)
+  /** Records wait for the states of these keys, or were taken without them; told again while that is so. */
+  | { readonly type: "wanted"; readonly keys: readonly string[] }
   | SpoolAnswerMessage
   | { readonly type: "stopped" };

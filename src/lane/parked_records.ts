@@ -1,5 +1,5 @@
 /**
- * Records that wait for another try: where they lie on disk and when they are due, not their bodies.
+ * Records that wait for another try: where they lie on disk and when they are due, not their bodies; and how many of each project.
  *
  * A binary heap by due time, so that the cost per record does not grow with how many wait.
  */
@@ -18,6 +18,7 @@ export interface RecordHistory {
 /** One waiting record. */
 export interface ParkedRecord {
   readonly position: RecordPosition;
+  readonly projectHash: number;
   /** Monotonic time, ms. */
   readonly dueMs: number;
   readonly history: RecordHistory;
@@ -26,9 +27,15 @@ export interface ParkedRecord {
 /** Heap of parked records, the one due first on top. */
 export class ParkedRecords {
   readonly #heap: ParkedRecord[] = [];
+  readonly #byProject = new Map<number, number>();
 
   get size(): number {
     return this.#heap.length;
+  }
+
+  /** How many of a project wait. */
+  countOf(projectHash: number): number {
+    return this.#byProject.get(projectHash) ?? 0;
   }
 
   /** When the first record is due; `Infinity` when none waits. */
@@ -38,6 +45,7 @@ export class ParkedRecords {
 
   push(record: ParkedRecord): void {
     const heap = this.#heap;
+    this.#byProject.set(record.projectHash, this.countOf(record.projectHash) + 1);
     let at = heap.push(record) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -55,6 +63,9 @@ export class ParkedRecords {
     if (!first || first.dueMs > nowMs) return null;
     const last = heap.pop()!;
     if (heap.length > 0) this.#sink(last);
+    const left = this.countOf(first.projectHash) - 1;
+    if (left > 0) this.#byProject.set(first.projectHash, left);
+    else this.#byProject.delete(first.projectHash);
     return first;
   }
 

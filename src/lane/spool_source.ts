@@ -4,8 +4,12 @@
  * Policy runs again here because a record may have waited: its project may have been closed, a limit learned, its time
  * run out. What a limit takes out of an envelope is cut out; the rest travels.
  *
- * Limits: at most {@link PARKED_MAX} records wait for another try; as long as that many do, nothing new is read. A
- * parked record keeps its place on disk and some 100 bytes of memory, and is read again when it is due.
+ * What cannot be sent waits without standing in anybody's way. A record whose project's state is not known yet is given
+ * back, and its project put on hold until the state comes. A record that is to be tried again is parked: it keeps its
+ * place on disk and some 150 bytes of memory, and is read again when it is due.
+ *
+ * Limits: a project of which more than {@link PARKED_PER_PROJECT} records are parked is on hold until half of them are
+ * not. At most {@link PARKED_MAX} are parked; when the upstream fails that many projects, nothing new is read.
  */
 import { concatBytes } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
@@ -26,11 +30,14 @@ import type { BodyEncoder } from "../upstream/body_encoding.ts";
 import type { ForwardResult } from "../upstream/classify.ts";
 import type { ForwardJob, ForwardSource } from "../upstream/forwarder.ts";
 import { type ParkedRecord, ParkedRecords, type RecordHistory } from "./parked_records.ts";
+import { PendingProjects } from "./pending_projects.ts";
 
 const log = logger("lane");
 
-/** Most records that wait for another try. */
-const PARKED_MAX = 10_000;
+/** Most records that are parked. */
+const PARKED_MAX = 100_000;
+/** Parked records of one project from which on it is on hold; those in flight then may come on top. */
+const PARKED_PER_PROJECT = 64;
 /** Pause after the disk could not be read. */
 const DISK_PAUSE_MS = 1000;
 
@@ -46,6 +53,8 @@ export interface SpoolSourceOptions {
   readonly recordAgeMsMax: number;
   /** The upstream announced limits for a key. */
   readonly onLimits: (key: string, limits: readonly RateLimit[]) => void;
+  /** Records wait for the state of this key. */
+  readonly onWanted: (key: string) => void;
 }
 
 /** A record on its way upstream. */
@@ -60,6 +69,9 @@ const NEW: RecordHistory = { attempts: 0, serverErrors: 0, isCounted: false };
 export class SpoolSource implements ForwardSource<SpoolJob> {
   readonly #o: SpoolSourceOptions;
   readonly #parked = new ParkedRecords();
+  readonly #pending = new PendingProjects();
+  /** Projects on hold because too many of their records are parked. */
+  readonly #failing = new Set<number>();
   #pausedUntilMs = -Infinity;
   /** Whether the last job was a parked one; the next is not then, so that they cannot keep fresh records out. */
   #wasParked = false;
@@ -91,7 +103,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
         if (found && "record" in found) return found;
         const job = found && await this.#police(found, found.position, NEW);
         if (job) return job;
-        const parked = this.#parked.take(clock.monotonic());
+        const parked = this.#takeParked();
         const again = parked && await this.#again(parked);
         if (again) {
           this.#wasParked = true;
@@ -135,9 +147,19 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     reader.settle(job.position);
   }
 
+  /** New states came: what waited for them goes on. */
+  projectsChanged(): void {
+    const { admission, reader, onWanted } = this.#o;
+    this.#pending.prune((projectHash) => reader.isOnHold(projectHash));
+    const isPending = (key: string): boolean => admission.projects.lookup(key).kind === "pending";
+    for (const projectHash of this.#pending.takeKnown(isPending, onWanted)) this.#release(projectHash);
+  }
+
   retryLater(job: SpoolJob, delayMs: number, result: ForwardResult): void {
+    const { projectHash } = job.record;
     this.#parked.push({
       position: job.position,
+      projectHash,
       dueMs: this.#o.clock.monotonic() + delayMs,
       history: {
         attempts: job.attempts + 1,
@@ -145,6 +167,23 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
         isCounted: job.isCounted,
       },
     });
+    if (this.#parked.countOf(projectHash) <= PARKED_PER_PROJECT || this.#failing.has(projectHash)) return;
+    this.#failing.add(projectHash);
+    this.#o.reader.hold(projectHash);
+  }
+
+  /** A project that is held for another reason as well is found to be so again. */
+  #release(projectHash: number): void {
+    this.#failing.delete(projectHash);
+    this.#o.reader.release(projectHash);
+  }
+
+  #takeParked(): ParkedRecord | null {
+    const parked = this.#parked.take(this.#o.clock.monotonic());
+    const isOver = parked && this.#failing.has(parked.projectHash) &&
+      this.#parked.countOf(parked.projectHash) <= PARKED_PER_PROJECT / 2;
+    if (isOver) this.#release(parked.projectHash);
+    return parked;
   }
 
   async deadLetter(job: SpoolJob, result: ForwardResult): Promise<void> {
@@ -194,6 +233,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     if (isTooOld) return this.#drop(position, meta, "timestamp");
     const verdict = admission.decide(meta, nowMs);
     if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
+    if (verdict.kind === "pending") return this.#waitFor(meta.key, record);
     const { receivedAtMs, body } = record;
     // A request that named no project waits for nothing else: its key says where it belongs, once that is known.
     const settled = meta.projectId === "" ? { ...meta, projectId: verdict.projectId } : meta;
@@ -201,6 +241,14 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const applied = matchingLimits(meta.quantities, verdict.limits, nowMs);
     if (applied.length === 0) return job;
     return meta.passthrough ? this.#limitedWhole(job, applied) : this.#limited(job, verdict.limits, nowMs);
+  }
+
+  #waitFor(key: string, record: StoredRecord): null {
+    const { reader, onWanted } = this.#o;
+    this.#pending.add(key, record.projectHash);
+    reader.giveBack(record);
+    onWanted(key);
+    return null;
   }
 
   #metaOf(record: StoredRecord, position: RecordPosition): RequestMeta | null {

@@ -56,6 +56,8 @@ export interface SubmitterOptions {
   readonly metrics: Metrics;
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
+  /** The state of this key's project is not known yet. */
+  readonly onWanted: (key: string) => void;
 }
 
 /** {@link Ingress} of a lane. */
@@ -74,14 +76,15 @@ export class Submitter implements Ingress {
     if (sent.length === 0) return NO_LIMITS;
     const verdict = admission.decide(asking(meta, envelope), nowMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, totalQuantities(sent));
-    const { kept, applied, dropped } = enforceLimits(sent, this.#limits(verdict.limits, nowMs), nowMs);
+    const { projectId, limits } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
+    const { kept, applied, dropped } = enforceLimits(sent, this.#limits(limits, nowMs), nowMs);
     this.#countLimited(dropped);
     if (kept.length === 0) return applied;
     this.#checkSizes(kept);
-    const change = changeTo(envelope, kept, verdict.projectId !== meta.projectId);
+    const change = changeTo(envelope, kept, projectId !== meta.projectId);
     const stored: RequestMeta = {
       ...meta,
-      projectId: verdict.projectId,
+      projectId,
       quantities: totalQuantities(kept),
       contentEncoding: change ? "" : meta.contentEncoding,
     };
@@ -95,13 +98,22 @@ export class Submitter implements Ingress {
     const nowMs = clock.now();
     const verdict = admission.decide(meta, nowMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, quantities);
-    const applied = matchingLimits(quantities, this.#limits(verdict.limits, nowMs), nowMs);
+    const { projectId, limits } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
+    const applied = matchingLimits(quantities, this.#limits(limits, nowMs), nowMs);
     if (applied[0]) {
       countOutcomes(metrics, "rate_limited", applied[0].reason ?? "none", quantities);
       return applied;
     }
-    const { projectId } = verdict;
     return await this.#append(movedPassthrough(meta, projectId), [body], nowMs) ?? NO_LIMITS;
+  }
+
+  /** What is taken unseen is policed when the state of its project is known. */
+  #pending({ key, projectId }: AdmissionRequest, nowMs: number): {
+    readonly projectId: string;
+    readonly limits: readonly RateLimit[];
+  } {
+    this.#o.onWanted(key);
+    return { projectId, limits: this.#o.admission.limits.active(key, nowMs) };
   }
 
   /** Limits of the project, and behind them what a spool that fills up has to refuse. */

@@ -38,12 +38,15 @@ export type AdmissionVerdict =
     readonly reason: Reason;
     /** Name of the refusal in the client's answer. */
     readonly name: "ProjectId" | "Cors" | `FeatureDisabled(${string})`;
-  };
+  }
+  /** The state of the project is not known yet: taken from the client, and held until it is. */
+  | { readonly kind: "pending" };
 
 /** Quotas of limit 0 are announced for this long: control reference, section 6. */
 const BLOCKING_QUOTA_MS = 60_000;
 
 const UNKNOWN_PROJECT: AdmissionVerdict = { kind: "refused", reason: "project_id", name: "ProjectId" };
+const PENDING: AdmissionVerdict = { kind: "pending" };
 const WRONG_ORIGIN: AdmissionVerdict = { kind: "refused", reason: "cors", name: "Cors" };
 
 /** Policy of one isolate over its current snapshot of projects. */
@@ -53,6 +56,7 @@ export class Admission {
   decide({ key, projectId, origin, requiredFeatures }: AdmissionRequest, nowMs: number): AdmissionVerdict {
     const learned = this.limits.active(key, nowMs);
     const lookup = this.projects.lookup(key);
+    if (lookup.kind === "pending") return PENDING;
     if (lookup.kind === "unknown") {
       return lookup.forward ? { kind: "admitted", projectId, limits: learned } : UNKNOWN_PROJECT;
     }

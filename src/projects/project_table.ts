@@ -2,14 +2,14 @@
  * The projects a lane knows: an immutable snapshot, made by the control plane and posted to every lane.
  *
  * A lane only ever asks for one key, so the answer is a state, or what to make of a key without one: modes that
- * fetch nothing forward unknown projects (`proxy`) or refuse them (`static`).
+ * fetch nothing forward unknown projects (`proxy`) or refuse them (`static`); where states are fetched, records wait.
  */
 import type { ProjectState } from "./project_state.ts";
 
 /** Plain data form of a {@link ProjectTable}, for `postMessage`. */
 export interface ProjectSnapshot {
   /** What becomes of keys that are not listed. */
-  readonly unknown: "forward" | "refuse";
+  readonly unknown: "forward" | "refuse" | "wait";
   /** Whether a project id in the request that differs from the state's is corrected instead of refused. */
   readonly overrideProjectIds: boolean;
   readonly states: readonly (readonly [key: string, state: ProjectState])[];
@@ -18,7 +18,9 @@ export interface ProjectSnapshot {
 /** Answer of {@link ProjectTable.lookup}. */
 export type ProjectLookup =
   | { readonly kind: "known"; readonly state: ProjectState }
-  | { readonly kind: "unknown"; readonly forward: boolean };
+  | { readonly kind: "unknown"; readonly forward: boolean }
+  /** Its state is not known yet. */
+  | { readonly kind: "pending" };
 
 /** Lookup of project states by public key. */
 export class ProjectTable {
@@ -29,7 +31,9 @@ export class ProjectTable {
   constructor({ unknown, overrideProjectIds, states }: ProjectSnapshot) {
     this.overrideProjectIds = overrideProjectIds;
     this.#states = new Map(states.map(([key, state]) => [key, { kind: "known", state }]));
-    this.#unknown = { kind: "unknown", forward: unknown === "forward" };
+    this.#unknown = unknown === "wait"
+      ? { kind: "pending" }
+      : { kind: "unknown", forward: unknown === "forward" };
   }
 
   /** Number of keys with a state. */

@@ -3,49 +3,41 @@
  *
  * Why: the log is in the order of arrival, so without this a project that sends a thousand times as much as the others
  * also gets a thousand turns for each of theirs, and theirs wait behind it. Here reading goes ahead of handing out: a few
- * records of each project are held in memory, and what a project has beyond that is put off, as stretches of the log
+ * records of each project are kept in memory, and what a project has beyond that is put off, as stretches of the log
  * that are read again when its turn comes. So a quiet project's record is found as fast as the log can be read.
  *
- * Limits: {@link FairLimits}. At the bound of what is put off (some 60 bytes of memory a stretch) reading waits until
- * something was handed out. What is put off is read twice.
+ * Limits: {@link FairLimits}. At the bound of what is put off (`stretch_list.ts`) reading waits until something was
+ * handed out. What is put off is read twice. What is released from a hold comes as stretches, too, and is not bounded here.
  *
  * Within a project the order of the log is kept.
  */
+import type { FairLimits } from "./fair_limits.ts";
+import { stretchOf } from "./held_projects.ts";
 import type { FoundRecord, SegmentWalk, SpoolLoss, Stretch } from "./segment_walk.ts";
+import { StretchCursor, unread } from "./stretch_cursor.ts";
+import { type RecordStretch, StretchList, type StretchPool } from "./stretch_list.ts";
 
-/** Bounds of a {@link FairWalk}. */
-export interface FairLimits {
-  /** Records of one project in memory. */
-  readonly perProject: number;
-  /** Records in memory, and their bytes. */
-  readonly heldMax: number;
-  readonly heldBytesMax: number;
-  /** How far reading goes ahead: bytes of log put off, and the stretches they make. */
-  readonly putOffBytesMax: number;
-  readonly stretchesMax: number;
-}
-
-/** What a lane uses. */
-export const FAIR_LIMITS: FairLimits = {
-  perProject: 64,
-  heldMax: 1024,
-  heldBytesMax: 8 * 1024 * 1024,
-  putOffBytesMax: 256 * 1024 * 1024,
-  stretchesMax: 100_000,
-};
 /** Records read ahead for each one handed out. */
 const READ_AHEAD = 8;
+/** Records of projects on hold that are passed over in one go. */
+const DIVERTED_MAX = 256;
 /** Failed reads of one stretch after which it is left where it is until the next start. */
 const READ_ATTEMPTS_MAX = 5;
 
 /** Options of {@link FairWalk}. */
 export interface FairWalkOptions {
   readonly limits: FairLimits;
+  /** Memory of what is put off. */
+  readonly pool: StretchPool;
   readonly walk: SegmentWalk;
   /** A walk over stretches that were put off. */
   readonly openWalk: () => SegmentWalk;
   /** Called for each record that is read for the first time. */
   readonly onRead: (found: FoundRecord) => void;
+  /** Takes a record whose project is on hold. */
+  readonly divert: (found: FoundRecord) => boolean;
+  /** Whether reading has to wait because nothing more can be put on hold. */
+  readonly isBlocked: () => boolean;
   /** Whether a record, and with it what lies behind it, has no place here any more. */
   readonly isStale: (found: FoundRecord) => boolean;
   /** Takes what has no place here any more; `found` is the first record of it that was not read before, if any. */
@@ -53,64 +45,87 @@ export interface FairWalkOptions {
   readonly onLoss: (loss: SpoolLoss) => void;
 }
 
-type PutOff = Stretch & { readonly to: number; readonly records: number };
-
 /** What is known of one project's records. */
 interface Queue {
+  readonly projectHash: number;
   /** In memory, the next one first. */
   held: FoundRecord[];
-  /** Behind those, on disk. */
-  putOff: PutOff[];
-  /** Part of what was put off is being read. */
+  /** Behind those, on disk: what was on hold, then what was put off. */
+  readonly released: StretchList;
+  readonly putOff: StretchList;
+  /** Part of what is on disk is being read. */
   isRefilling: boolean;
   failures: number;
-}
-
-/** The walk over the stretch that was refilled from last; kept open, because it mostly goes on there. */
-interface Source {
-  readonly walk: SegmentWalk;
-  /** Whose stretch it is; null while it is being read. */
-  readonly queue: Queue | null;
-  readonly segment: number;
-  readonly from: number;
-  readonly to: number;
 }
 
 /** Hands out what a walk finds in turns. */
 export class FairWalk {
   readonly #o: FairWalkOptions;
-  /** In the order of their turns. */
+  readonly #cursor: StretchCursor;
   readonly #queues = new Map<number, Queue>();
+  /** Those with something in memory, in the order of their turns. */
+  readonly #ready = new Set<Queue>();
   /** Those with nothing in memory but something on disk. */
   readonly #starving = new Set<Queue>();
   #held = 0;
   #heldBytes = 0;
+  #released = 0;
   #putOff = 0;
   #putOffBytes = 0;
   #stretches = 0;
-  #source: Source | null = null;
   #reading: Promise<void> | null = null;
+  /** The last read was of what is on disk for a project; the next is not then, so that others are found meanwhile. */
+  #wasRefill = false;
   /** The last read of the walk found nothing. */
   #isDry = false;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(options: FairWalkOptions) {
     this.#o = options;
+    this.#cursor = new StretchCursor(options.openWalk);
   }
 
   /** Records that were read and not handed out. */
   get size(): number {
-    return this.#held + this.#putOff;
+    return this.#held + this.#putOff + this.#released;
   }
 
   /** Whether a call of {@link FairWalk.next} may find something. */
   get mayHaveMore(): boolean {
-    return this.size > 0 || this.#reading !== null || this.#failure !== null || this.#o.walk.mayHaveMore;
+    if (this.size > 0 || this.#reading !== null || this.#failure !== null) return true;
+    return this.#o.walk.mayHaveMore && !this.#o.isBlocked();
   }
 
   /** Adds a stretch to the end of the walk's way. */
   add(stretch: Stretch): void {
     this.#o.walk.add(stretch);
+  }
+
+  /** Gives a project what was on hold of it, which comes before what was put off. */
+  adopt(projectHash: number, released: StretchList): void {
+    if (released.length === 0) return;
+    const queue = this.#queueOf(projectHash);
+    this.#released += released.records;
+    queue.released.append(released);
+    this.#settleState(queue);
+  }
+
+  /** Gives up everything of a project that was not handed out, oldest first. */
+  evict(projectHash: number): StretchList {
+    const evicted = new StretchList(this.#o.pool);
+    const queue = this.#queues.get(projectHash);
+    if (!queue) return evicted;
+    for (const found of queue.held.splice(0)) {
+      this.#forget(found);
+      evicted.push(stretchOf(found, found.header.receivedAtMs));
+    }
+    this.#released -= queue.released.records;
+    this.#uncount(queue.putOff);
+    evicted.append(queue.released);
+    evicted.append(queue.putOff);
+    this.#cursor.forget(queue);
+    this.#settleState(queue);
+    return evicted;
   }
 
   /**
@@ -123,13 +138,13 @@ export class FairWalk {
     this.#readAhead();
     const found = this.#take();
     if (found) return found;
-    return this.#reading || this.#failure ? this.#nextLater() : null;
+    return this.#reading || this.#failure || this.#starving.size > 0 ? this.#nextLater() : null;
   }
 
   /** Gives files back, after what is being read. */
   async close(): Promise<void> {
     await this.#reading;
-    this.#closeSource();
+    this.#cursor.close();
     this.#o.walk.close();
   }
 
@@ -145,22 +160,34 @@ export class FairWalk {
       if (found) return found;
       if (this.#isDry && this.#starving.size === 0) return null;
       this.#readAhead();
-      if (!this.#reading && this.#held === 0) return null;
+      if (!this.#reading && this.#held === 0 && this.#starving.size === 0) return null;
     }
   }
 
   #readAhead(): void {
     if (this.#reading || this.#failure) return;
+    if (!this.#wasRefill) this.#readStarving();
+    this.#wasRefill = false;
     const { putOffBytesMax, stretchesMax } = this.#o.limits;
-    for (const queue of this.#starving) return this.#read(this.#refill(queue));
-    for (let count = 0; count < READ_AHEAD && this.#o.walk.mayHaveMore; count++) {
-      if (this.#putOffBytes >= putOffBytesMax || this.#stretches >= stretchesMax) return;
+    let stored = 0;
+    for (let count = 0; stored < READ_AHEAD && count < DIVERTED_MAX && !this.#reading; count++) {
+      if (this.#putOffBytes >= putOffBytesMax || this.#stretches >= stretchesMax) break;
+      if (!this.#o.walk.mayHaveMore || this.#o.isBlocked()) break;
       const found = this.#o.walk.next();
-      if (found === null) return;
+      if (found === null) break;
       if (found instanceof Promise) {
-        return this.#read(found.then((later) => this.#storeLater(later)));
-      }
-      this.#store(found);
+        this.#read(found.then((later) => this.#storeLater(later)));
+      } else if (this.#store(found)) stored++;
+    }
+    if (stored === 0) this.#readStarving();
+  }
+
+  #readStarving(): void {
+    if (this.#reading) return;
+    for (const queue of this.#starving) {
+      if (!this.#hasRoom(queue, null)) return;
+      this.#wasRefill = true;
+      return this.#read(this.#refill(queue));
     }
   }
 
@@ -180,20 +207,44 @@ export class FairWalk {
     if (found) this.#store(found);
   }
 
-  #store(found: FoundRecord): void {
-    if (this.#o.isStale(found)) return this.#fallBehind(found);
-    const queue = this.#queueOf(found.header.projectHash);
-    if (queue.putOff.length === 0 && this.#hasRoom(queue, found)) this.#hold(queue, found);
-    else this.#postpone(queue, found);
+  /** Whether the record was kept, in memory or as put off. */
+  #store(found: FoundRecord): boolean {
+    if (this.#o.isStale(found)) {
+      this.#fallBehind(found);
+      return false;
+    }
+    const isKept = !this.#o.divert(found);
+    if (isKept) this.#keep(found);
     this.#o.onRead(found);
+    return isKept;
+  }
+
+  #keep(found: FoundRecord): void {
+    const queue = this.#queueOf(found.header.projectHash);
+    const isNext = queue.putOff.length === 0 && queue.released.length === 0;
+    if (isNext && this.#hasRoom(queue, found)) this.#hold(queue, found);
+    else this.#postpone(queue, found);
   }
 
   #queueOf(projectHash: number): Queue {
     let queue = this.#queues.get(projectHash);
     if (!queue) {
-      this.#queues.set(projectHash, queue = { held: [], putOff: [], isRefilling: false, failures: 0 });
+      const { pool } = this.#o;
+      const [released, putOff] = [new StretchList(pool), new StretchList(pool)];
+      queue = { projectHash, held: [], released, putOff, isRefilling: false, failures: 0 };
+      this.#queues.set(projectHash, queue);
     }
     return queue;
+  }
+
+  /** Puts a queue where it belongs by what it has. */
+  #settleState(queue: Queue): void {
+    const isOnDisk = queue.released.length > 0 || queue.putOff.length > 0;
+    if (queue.held.length > 0) this.#ready.add(queue);
+    else this.#ready.delete(queue);
+    if (queue.held.length === 0 && isOnDisk) this.#starving.add(queue);
+    else this.#starving.delete(queue);
+    if (queue.held.length === 0 && !isOnDisk && !queue.isRefilling) this.#queues.delete(queue.projectHash);
   }
 
   #hasRoom({ held }: Queue, found: FoundRecord | null): boolean {
@@ -207,47 +258,47 @@ export class FairWalk {
     queue.held.push(found);
     this.#held++;
     this.#heldBytes += found.bytes;
-    this.#starving.delete(queue);
+    this.#settleState(queue);
   }
 
-  #postpone(queue: Queue, { segment, offset, bytes }: FoundRecord): void {
-    const last = queue.putOff.at(-1);
-    if (last && last.segment === segment && last.to === offset) {
-      queue.putOff[queue.putOff.length - 1] = { ...last, to: offset + bytes, records: last.records + 1 };
-    } else {
-      queue.putOff.push({ segment, from: offset, to: offset + bytes, fileBytes: null, records: 1 });
-      this.#stretches++;
-    }
+  #forget({ bytes }: FoundRecord): void {
+    this.#held--;
+    this.#heldBytes -= bytes;
+  }
+
+  #postpone(queue: Queue, found: FoundRecord): void {
+    if (queue.putOff.push(stretchOf(found, found.header.receivedAtMs))) this.#stretches++;
     this.#putOff++;
-    this.#putOffBytes += bytes;
-    if (queue.held.length === 0) this.#starving.add(queue);
+    this.#putOffBytes += found.bytes;
+    this.#settleState(queue);
+  }
+
+  #uncount({ length, records, bytes }: StretchList): void {
+    this.#stretches -= length;
+    this.#putOff -= records;
+    this.#putOffBytes -= bytes;
   }
 
   /** The first record of the project whose turn it is; that project goes to the end of the line. */
   #take(): FoundRecord | null {
-    for (let turns = this.#queues.size; turns > 0; turns--) {
-      const [projectHash, queue] = this.#queues.entries().next().value!;
+    for (const queue of this.#ready) {
+      this.#ready.delete(queue);
       this.#shed(queue);
       const found = queue.held.shift();
-      this.#queues.delete(projectHash);
-      const isDone = queue.held.length === 0 && queue.putOff.length === 0 && !queue.isRefilling;
-      if (!isDone) this.#queues.set(projectHash, queue);
-      if (queue.held.length === 0 && queue.putOff.length > 0) this.#starving.add(queue);
-      if (!found) continue;
-      this.#held--;
-      this.#heldBytes -= found.bytes;
-      return found;
+      if (found) this.#forget(found);
+      this.#settleState(queue);
+      if (found) return found;
     }
     return null;
   }
 
   /** What was read before a stale record is stale as well, and has to be given away before it. */
   #fallBehind(found: FoundRecord): void {
-    for (const queue of this.#queues.values()) {
+    for (const queue of [...this.#queues.values()]) {
       this.#shed(queue);
-      if (queue.putOff.length > 0) this.#giveAway(queue, this.#unlist(queue));
+      this.#giveAway(queue, null);
+      this.#settleState(queue);
     }
-    this.#starving.clear();
     this.#o.onStale(this.#o.walk.leave(found), found, 0);
   }
 
@@ -257,38 +308,38 @@ export class FairWalk {
     while (count < held.length && this.#o.isStale(held[count]!)) count++;
     if (count === 0) return;
     const left: Stretch[] = [];
-    for (const { segment, offset, bytes } of held.splice(0, count)) {
-      this.#held--;
-      this.#heldBytes -= bytes;
-      left.push({ segment, from: offset, to: offset + bytes, fileBytes: null });
+    for (const found of held.splice(0, count)) {
+      this.#forget(found);
+      left.push(unread(stretchOf(found, 0)));
     }
     this.#o.onStale(left, null, count);
   }
 
   /** Reads a project's next records again from where they were put off. */
   async #refill(queue: Queue): Promise<void> {
-    const stretch = this.#unlist(queue);
+    const isReleased = queue.released.length > 0;
+    const stretch = this.#unlist(queue, isReleased);
     queue.isRefilling = true;
     let { from, records } = stretch;
-    let source = this.#resume(queue, stretch);
+    this.#cursor.open(queue, stretch);
     try {
       while (from < stretch.to && this.#hasRoom(queue, null)) {
-        const next = source.walk.next();
+        const next = this.#cursor.next();
         const found = next instanceof Promise ? await next : next;
         if (!found) {
-          from = source.to;
-          if (from < stretch.to) source = this.#reopen({ ...stretch, from });
+          from = this.#cursor.end;
+          if (from < stretch.to) this.#cursor.reopen({ ...stretch, from });
         } else if (queue.held.length === 0 && this.#o.isStale(found)) {
           this.#giveAway(queue, { ...stretch, from, records });
           from = stretch.to;
         } else {
-          this.#hold(queue, found);
+          if (!this.#o.divert(found)) this.#hold(queue, found);
           from = found.offset + found.bytes;
           records--;
         }
       }
     } catch (error) {
-      this.#closeSource();
+      this.#cursor.close();
       if (++queue.failures < READ_ATTEMPTS_MAX) throw error;
       const { segment, to } = stretch;
       this.#o.onLoss({ kind: "unreadable", segment, offset: from, bytes: to - from });
@@ -296,56 +347,41 @@ export class FairWalk {
     } finally {
       queue.isRefilling = false;
       if (from < stretch.to) {
-        this.#relist(queue, { ...stretch, from, records });
-        if (this.#source) this.#source = { ...this.#source, queue, from };
+        this.#relist(queue, { ...stretch, from, records }, isReleased);
+        this.#cursor.leave(queue, from);
       } else {
         queue.failures = 0;
-        this.#closeSource();
+        this.#cursor.close();
       }
-      if (queue.putOff.length === 0) this.#starving.delete(queue);
+      this.#settleState(queue);
     }
   }
 
-  /** The walk that was left where this stretch starts, or a new one. */
-  #resume(queue: Queue, stretch: PutOff): Source {
-    const { segment, from } = stretch;
-    const source = this.#source;
-    if (source && source.queue === queue && source.segment === segment && source.from === from) return source;
-    return this.#reopen(stretch);
-  }
-
-  #reopen(stretch: PutOff): Source {
-    this.#closeSource();
-    const walk = this.#o.openWalk();
-    walk.add(stretch);
-    const { segment, from, to } = stretch;
-    return this.#source = { walk, queue: null, segment, from, to };
-  }
-
-  #closeSource(): void {
-    this.#source?.walk.close();
-    this.#source = null;
-  }
-
-  #unlist(queue: Queue): PutOff {
-    const stretch = queue.putOff.shift()!;
-    this.#stretches--;
-    this.#putOff -= stretch.records;
-    this.#putOffBytes -= stretch.to - stretch.from;
+  #unlist({ released, putOff }: Queue, isReleased: boolean): RecordStretch {
+    const stretch = (isReleased ? released : putOff).shift()!;
+    if (isReleased) this.#released -= stretch.records;
+    else this.#countPutOff(stretch, -1);
     return stretch;
   }
 
-  #relist(queue: Queue, stretch: PutOff): void {
-    queue.putOff.unshift(stretch);
-    this.#stretches++;
-    this.#putOff += stretch.records;
-    this.#putOffBytes += stretch.to - stretch.from;
+  #relist({ released, putOff }: Queue, stretch: RecordStretch, isReleased: boolean): void {
+    (isReleased ? released : putOff).unshift(stretch);
+    if (isReleased) this.#released += stretch.records;
+    else this.#countPutOff(stretch, 1);
+  }
+
+  #countPutOff({ from, to, records }: RecordStretch, sign: 1 | -1): void {
+    this.#stretches += sign;
+    this.#putOff += sign * records;
+    this.#putOffBytes += sign * (to - from);
   }
 
   /** Everything a project has put off goes to where stale records go. */
-  #giveAway(queue: Queue, first: PutOff): void {
-    const left: PutOff[] = [first];
-    while (queue.putOff.length > 0) left.push(this.#unlist(queue));
-    this.#o.onStale(left, null, left.reduce((sum, { records }) => sum + records, 0));
+  #giveAway({ putOff }: Queue, first: RecordStretch | null): void {
+    const left: Stretch[] = first ? [unread(first)] : [];
+    const records = putOff.records + (first?.records ?? 0);
+    this.#uncount(putOff);
+    for (let stretch = putOff.shift(); stretch; stretch = putOff.shift()) left.push(unread(stretch));
+    if (left.length > 0) this.#o.onStale(left, null, records);
   }
 }

@@ -9,6 +9,8 @@
  * still gets its share. A fresh walk that finds a record which is no longer fresh has fallen behind: it leaves
  * everything up to the writer to the backlog and goes on from there. Within each, projects take turns (fair_walk.ts).
  *
+ * A project can be put on hold (held_projects.ts): what is found of it is noted and passed over until it is released.
+ *
  * Cost: a walk has one file open and a chunk of it in memory, and the backlog is a list of stretches, one for each time
  * the fresh walk fell behind. Opening a partition costs the same however much waits in it.
  */
@@ -18,31 +20,21 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
 import type { ControlBlock, WritePosition } from "./control_block.ts";
-import { FAIR_LIMITS, type FairLimits, FairWalk } from "./fair_walk.ts";
+import { FAIR_LIMITS, type FairLimits } from "./fair_limits.ts";
+import { FairWalk } from "./fair_walk.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
+import { HELD_STRETCHES_MAX, HeldProjects, stretchOf } from "./held_projects.ts";
 import { FLAG_REQUEUED, type RecordHeader, type RecordPosition } from "./record.ts";
 import { SegmentLedger } from "./segment_ledger.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
 import { SegmentScanner } from "./segment_scanner.ts";
 import { type FoundRecord, SegmentWalk, type SpoolLoss, type Stretch } from "./segment_walk.ts";
 import { SpoolError } from "./spool_error.ts";
+import type { StoredRecord } from "./stored_record.ts";
+import { StretchList, StretchPool } from "./stretch_list.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
-export type { RecordPosition, SpoolLoss };
-
-/** A record read from disk. `meta` and `body` may be held for any time, but pin up to 128 KiB around them. */
-export interface StoredRecord {
-  readonly position: RecordPosition;
-  readonly receivedAtMs: number;
-  readonly projectHash: number;
-  readonly categoryBits: readonly [number, number];
-  readonly meta: Uint8Array;
-  readonly body: Uint8Array;
-  /** Whether an earlier life of the reader may have handed it out already. */
-  readonly redelivered: boolean;
-  /** Whether the operator took it out of the dead letter to have it sent whatever its age. */
-  readonly requeued: boolean;
-}
+export type { RecordPosition, SpoolLoss, StoredRecord };
 
 /** Options of {@link PartitionReader.open}. */
 export interface PartitionReaderOptions {
@@ -59,6 +51,10 @@ export interface PartitionReaderOptions {
   readonly backlogShare: number;
   /** Age from which on a record is backlog, ms. */
   readonly freshMs: number;
+  /** Age from which on a record of a project on hold is handed out all the same, to be dropped, ms. */
+  readonly recordAgeMsMax: number;
+  /** Bound of what projects on hold take; default {@link HELD_STRETCHES_MAX}. */
+  readonly heldStretchesMax?: number;
   /** Bounds of taking turns; default {@link FAIR_LIMITS}. */
   readonly fairLimits?: FairLimits;
   /** Bytes read at once unless a record is larger; default 128 KiB. */
@@ -80,6 +76,8 @@ export class PartitionReader {
   readonly #freshWalk: SegmentWalk;
   readonly #backlog: FairWalk;
   readonly #backlogWalk: SegmentWalk;
+  readonly #pool = new StretchPool();
+  readonly #heldBack: HeldProjects;
   /** Records of the writer's life that are in the backlog and not read; null until the first of them is seen. */
   #backlogUnread: number | null;
   #backlogCredit = 0;
@@ -99,21 +97,29 @@ export class PartitionReader {
     const openWalk = (): SegmentWalk => new SegmentWalk({ ...options, ledger, onLoss });
     this.#freshWalk = openWalk();
     this.#backlogWalk = openWalk();
-    const limits = options.fairLimits ?? FAIR_LIMITS;
-    this.#fresh = new FairWalk({
-      limits,
-      walk: this.#freshWalk,
+    this.#heldBack = new HeldProjects({
+      pool: this.#pool,
+      recordAgeMsMax: options.recordAgeMsMax,
+      stretchesMax: options.heldStretchesMax ?? HELD_STRETCHES_MAX,
+    });
+    const common = {
+      limits: options.fairLimits ?? FAIR_LIMITS,
+      pool: this.#pool,
       openWalk,
       onLoss,
+      divert: (found: FoundRecord) => this.#divert(found),
+      isBlocked: () => this.#heldBack.isFull,
+    };
+    this.#fresh = new FairWalk({
+      ...common,
+      walk: this.#freshWalk,
       isStale: (found) => this.#isStale(found),
       onRead: ({ header }) => this.#report(header.sequence + 1),
       onStale: (left, found, records) => this.#leave(left, found, records),
     });
     this.#backlog = new FairWalk({
-      limits,
+      ...common,
       walk: this.#backlogWalk,
-      openWalk,
-      onLoss,
       isStale: () => false,
       onRead: (found) => this.#countDown(found),
       onStale: () => {},
@@ -121,6 +127,7 @@ export class PartitionReader {
     this.#divide(existing);
     this.#backlogUnread = openedAt.sequence > 0 ? null : 0;
     options.control.reportRead(openedAt.sequence, 0);
+    this.#reportHeld();
   }
 
   /**
@@ -152,6 +159,41 @@ export class PartitionReader {
     return this.#unsettled.size;
   }
 
+  /** Projects on hold, and the records of them that were found. */
+  get held(): { readonly projects: number; readonly records: number } {
+    return this.#heldBack;
+  }
+
+  /** Whether a project is on hold. */
+  isOnHold(projectHash: number): boolean {
+    return this.#heldBack.has(projectHash);
+  }
+
+  /**
+   * Hands out nothing more of a project until it is released, but what is past the age limit. The records of it that
+   * are in hand stay there.
+   */
+  hold(projectHash: number): void {
+    this.#hold(projectHash, new StretchList(this.#pool));
+  }
+
+  /** Takes back a record that is in hand, and puts its project on hold. */
+  giveBack({ position, projectHash, receivedAtMs, requeued }: StoredRecord): void {
+    if (!this.#unsettled.delete(position)) return;
+    const found = new StretchList(this.#pool);
+    found.push(stretchOf(position, requeued ? this.#o.clock.now() : receivedAtMs));
+    this.#hold(projectHash, found);
+  }
+
+  /** Ends the hold on a project: what was held is backlog, in its turn. */
+  release(projectHash: number): void {
+    const held = this.#heldBack.release(projectHash);
+    if (!held) return;
+    this.#backlog.adopt(projectHash, held);
+    this.#reportHeld();
+    this.#o.control.wake();
+  }
+
   /**
    * The next record, or null when there is nothing durable to read now; a promise only if the disk has to be read.
    * Must not be called again before that resolved.
@@ -159,6 +201,7 @@ export class PartitionReader {
    * @throws {SpoolError} `io_error`: the disk cannot be read. Nothing was skipped; try again after a while.
    */
   next(): StoredRecord | null | Promise<StoredRecord | null> {
+    this.#letGoOfTheOld();
     if (this.#isBacklogsTurn()) return this.#nextOf(this.#backlog, this.#fresh);
     return this.#nextOf(this.#fresh, this.#backlog);
   }
@@ -232,6 +275,28 @@ export class PartitionReader {
     this.#freshWalk.follow(offset > 0 ? segment + 1 : segment);
   }
 
+  #divert(found: FoundRecord): boolean {
+    if (!this.#heldBack.divert(found, this.#o.clock.now())) return false;
+    this.#reportHeld();
+    return true;
+  }
+
+  #hold(projectHash: number, found: StretchList): void {
+    found.append(this.#backlog.evict(projectHash));
+    found.append(this.#fresh.evict(projectHash));
+    this.#heldBack.hold(projectHash, found);
+    this.#reportHeld();
+  }
+
+  #letGoOfTheOld(): void {
+    this.#heldBack.takeExpired(this.#o.clock.now(), (projectHash, stretch) => {
+      const old = new StretchList(this.#pool);
+      old.push(stretch);
+      this.#backlog.adopt(projectHash, old);
+      this.#reportHeld();
+    });
+  }
+
   #isBacklogsTurn(): boolean {
     this.#backlogCredit = Math.min(1, this.#backlogCredit + this.#o.backlogShare);
     if (this.#backlogCredit < 1) return false;
@@ -290,8 +355,15 @@ export class PartitionReader {
   }
 
   #report(readSequence: number | null): void {
-    const read = this.#unsettled.size + this.#fresh.size + this.#backlog.size;
+    const read = this.#unsettled.size + this.#fresh.size + this.#backlog.size + this.#heldBack.records;
     this.#o.control.reportRead(readSequence, read + (this.#backlogUnread ?? 0));
+  }
+
+  #reportHeld(): void {
+    const { metrics } = this.#o;
+    metrics.set(METRICS.spoolHeldProjects, this.#heldBack.projects);
+    metrics.set(METRICS.spoolHeld, this.#heldBack.records);
+    this.#report(null);
   }
 
   #stored(

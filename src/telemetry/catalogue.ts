@@ -119,6 +119,11 @@ export const METRICS = {
     "Records that reached their end: delivered, dropped or dead.",
   ),
   spoolWaiting: gauge("spool_waiting_records", "Records read from disk or appended that are not settled."),
+  spoolHeldProjects: gauge(
+    "spool_held_projects",
+    "Projects on hold: their state is not known yet, or too many of their records fail.",
+  ),
+  spoolHeld: gauge("spool_held_records", "Records found of projects on hold."),
   spoolBytes: gauge("spool_disk_bytes", "Bytes of all segments on disk."),
   spoolBytesMax: gauge("spool_disk_bytes_max", "Configured bound of the spool."),
   spoolCorrupt: counter("spool_corrupt_records", "Places where a segment could not be read and was skipped."),

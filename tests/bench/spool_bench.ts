@@ -89,6 +89,7 @@ async function measure(folder: string, waiters: number): Promise<Round> {
   const writer = await PartitionWriter.open({ ...common, segmentBytesMax: 64 * 1024 * 1024 });
   const reader = await PartitionReader.open({
     ...common,
+    recordAgeMsMax: 86_400_000,
     checkpointIntervalMs: 1000,
     backlogShare: 0,
     freshMs: 60_000,

@@ -67,6 +67,7 @@ export class FuzzApp {
       metrics,
       itemLimits,
       acceptUnknownItems: true,
+      onWanted: () => {},
       pressure: new SpoolPressure({
         budget: { bytesUsed: 0, bytesMax: 1 },
         clock: systemClock,

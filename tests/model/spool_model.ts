@@ -40,7 +40,13 @@ type Step =
   }
   | { readonly kind: "crashDuringAppend"; readonly sizes: readonly number[]; readonly afterCalls: number }
   | { readonly kind: "fault"; readonly afterCalls: number; readonly fault: "io" | "no_space" }
-  | { readonly kind: "capacity"; readonly bytes: number };
+  | { readonly kind: "capacity"; readonly bytes: number }
+  | { readonly kind: "giveBack"; readonly index: number }
+  | { readonly kind: "hold" | "release"; readonly project: number }
+  | { readonly kind: "age"; readonly ms: number };
+
+/** Age limit of records on hold: a few `age` steps away. */
+const AGE_MAX_MS = 20_000;
 
 const sizes = fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 6 });
 const kinds = [
@@ -80,6 +86,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("giveBack" as const), index: fc.nat() }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("hold" as const, "release" as const),
+      project: fc.integer({ min: 1, max: 2 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("age" as const), ms: fc.integer({ min: 1, max: AGE_MAX_MS }) }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant("capacity" as const),
@@ -103,6 +124,8 @@ class Run {
   /** Settled since the reader was opened; only a checkpoint makes that last. */
   #settledNow: number[] = [];
   readonly #checkpointed = new Set<number>();
+  /** On hold as far as the model knows; a project of which everything has become too old is not any more. */
+  #onHold = new Set<number>();
 
   constructor(seed: number, segmentBytesMax: number) {
     let state = seed % 2147483646 + 1;
@@ -116,6 +139,7 @@ class Run {
     this.#inHand = [];
     this.#settledNow = [];
     this.#handedOut = new Set();
+    this.#onHold = new Set();
     const { bytes, release } = await openSpoolFolder(this.#storage, "spool", 1);
     release();
     this.#partition = await openPartition(this.#storage, {
@@ -124,6 +148,8 @@ class Run {
       freshMs: 150,
       chunkBytes: 6000,
       fairLimits: { perProject: 1, heldMax: 2, heldBytesMax: 2000, putOffBytesMax: 3000, stretchesMax: 8 },
+      recordAgeMsMax: AGE_MAX_MS,
+      heldStretchesMax: 40,
       ...shared ?? { control: new ControlBlock(), budget: DiskBudget.create(BUDGET, bytes) },
     });
   }
@@ -171,6 +197,22 @@ class Run {
       }
       case "fault":
         return this.#failAfter(step.afterCalls, step.fault);
+      case "giveBack": {
+        const record = this.#inHand[step.index % this.#inHand.length];
+        if (!record) return;
+        reader.giveBack(record);
+        this.#inHand.splice(this.#inHand.indexOf(record), 1);
+        this.#handedOut.delete(numberOf(record));
+        return void this.#onHold.add(record.projectHash);
+      }
+      case "hold":
+        reader.hold(step.project);
+        return void this.#onHold.add(step.project);
+      case "release":
+        reader.release(step.project);
+        return void this.#onHold.delete(step.project);
+      case "age":
+        return await clock.advance(step.ms);
       case "capacity":
         this.#storage.capacity = this.#storage.bytes + step.bytes;
     }
@@ -200,6 +242,8 @@ class Run {
   async #readToTheEnd(): Promise<void> {
     this.#storage.fault = () => null;
     this.#storage.capacity = Infinity;
+    for (const project of this.#onHold) this.#partition.reader.release(project);
+    this.#onHold.clear();
     try {
       while (await this.#read());
     } catch (error) {
@@ -236,6 +280,12 @@ class Run {
     const number = numberOf(record);
     assert(!this.#handedOut.has(number), `${number} came twice`);
     assert(number < this.#next && !this.#impossible.has(number), `${number} was never accepted`);
+    const isTooOld = this.#partition.clock.now() - record.receivedAtMs > AGE_MAX_MS;
+    assert(
+      isTooOld || !this.#onHold.has(record.projectHash) ||
+        !this.#partition.reader.isOnHold(record.projectHash),
+      `${number} came although its project is on hold`,
+    );
     assert(!this.#checkpointed.has(number), `${number} came again after its end was on disk`);
     this.#handedOut.add(number);
     this.#inHand.push(record);

@@ -1,4 +1,4 @@
-import { FAIR_LIMITS, type FairLimits } from "../../src/spool/fair_walk.ts";
+import { FAIR_LIMITS, type FairLimits } from "../../src/spool/fair_limits.ts";
 import { ControlBlock } from "../../src/spool/control_block.ts";
 import { DiskBudget } from "../../src/spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss, type StoredRecord } from "../../src/spool/partition_reader.ts";
@@ -39,6 +39,8 @@ export interface PartitionSettings {
   readonly backlogShare?: number;
   readonly freshMs?: number;
   readonly fairLimits?: FairLimits;
+  readonly recordAgeMsMax?: number;
+  readonly heldStretchesMax?: number;
 }
 
 /** Opens a partition, writer first as a lane does. */
@@ -60,6 +62,8 @@ export async function openPartition(
     backlogShare,
     freshMs,
     fairLimits,
+    recordAgeMsMax: given.recordAgeMsMax ?? 86_400_000,
+    ...given.heldStretchesMax === undefined ? {} : { heldStretchesMax: given.heldStretchesMax },
     onLoss: (loss) => losses.push(loss),
   });
   return { writer, reader, control, budget, metrics, clock, losses };

@@ -27,6 +27,7 @@ function fixture() {
   const clock = new ManualClock();
   const halves: FakeHalf[] = [];
   const learned: LearnedLimits[] = [];
+  const wanted: string[] = [];
   const metrics = new Metrics(METRIC_LAYOUT);
   const lane = new Lane(0, {
     clock,
@@ -44,13 +45,14 @@ function fixture() {
       forward: () => ({}) as ForwardOptions,
     },
     onLimits: (limits) => learned.push(limits),
+    onWanted: (keys) => wanted.push(...keys),
   });
   const last = (kind: HalfKind): FakeHalf => halves.findLast((half) => half.kind === kind)!;
   const says = async (kind: HalfKind, message: Parameters<HalfListener["onMessage"]>[0]): Promise<void> => {
     last(kind).listener.onMessage(message);
     await clock.advance(0);
   };
-  return { clock, halves, learned, metrics, lane, last, says };
+  return { clock, halves, learned, wanted, metrics, lane, last, says };
 }
 
 async function started() {
@@ -153,4 +155,11 @@ Deno.test("Lane.stop: resolves when the half has stopped, and also when it dies 
   await other.lane.stop("ingest", 500);
   await other.clock.advance(60_000);
   assertEquals(other.halves.length, 2);
+});
+
+Deno.test("Lane: the keys that either half wants come out", async () => {
+  const { says, wanted } = await started();
+  await says("ingest", { type: "wanted", keys: ["a"] });
+  await says("forward", { type: "wanted", keys: ["b", "c"] });
+  assertEquals(wanted, ["a", "b", "c"]);
 });

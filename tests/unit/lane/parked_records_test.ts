@@ -4,6 +4,7 @@ import { type ParkedRecord, ParkedRecords } from "../../../src/lane/parked_recor
 
 const parked = (dueMs: number): ParkedRecord => ({
   position: { segment: 1, offset: dueMs, bytes: 1 },
+  projectHash: dueMs % 3,
   dueMs,
   history: { attempts: 1, serverErrors: 0, isCounted: false },
 });

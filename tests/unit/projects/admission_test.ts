@@ -11,7 +11,7 @@ const OTHER = "b".repeat(32);
 
 function admission(
   document: unknown,
-  o: { unknown?: "forward" | "refuse"; overrideProjectIds?: boolean } = {},
+  o: { unknown?: "forward" | "refuse" | "wait"; overrideProjectIds?: boolean } = {},
 ) {
   const table = new ProjectTable({
     unknown: o.unknown ?? "refuse",
@@ -41,6 +41,8 @@ Deno.test("Admission: an unknown key is refused or forwarded as the mode says", 
   const unknown = { ...request, key: OTHER };
   assertEquals(admission(open).decide(unknown, NOW), refused("project_id", "ProjectId"));
   assertEquals(admission(open, { unknown: "forward" }).decide(unknown, NOW).kind, "admitted");
+  assertEquals(admission(open, { unknown: "wait" }).decide(unknown, NOW).kind, "pending");
+  assertEquals(admission(open, { unknown: "wait" }).decide(request, NOW).kind, "admitted");
 });
 
 Deno.test("Admission: a disabled project is refused (control reference, section 1)", () => {

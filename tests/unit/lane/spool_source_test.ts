@@ -1,0 +1,191 @@
+import { assert, assertEquals } from "@std/assert";
+import { SpoolSource } from "../../../src/lane/spool_source.ts";
+import { Admission } from "../../../src/projects/admission.ts";
+import { type ProjectSnapshot, ProjectTable } from "../../../src/projects/project_table.ts";
+import { RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
+import { encodeRequestMeta } from "../../../src/protocol/request_meta.ts";
+import { DeadLetter } from "../../../src/spool/dead_letter.ts";
+import type { SpoolRecord } from "../../../src/spool/record.ts";
+import { METRICS } from "../../../src/telemetry/catalogue.ts";
+import { BodyEncoder } from "../../../src/upstream/body_encoding.ts";
+import { errorMeta } from "../../support/record_meta.ts";
+import { SimStorage } from "../../support/sim_storage.ts";
+import { closePartition, openPartition, PARTITION } from "../../support/spool_fixture.ts";
+
+const DAY_MS = 86_400_000;
+const STARTED_MS = 1_700_000_000_000;
+const hashOf = (key: string): number => Number.parseInt(key, 36);
+const DELIVERED = { kind: "delivered", status: 200 } as const;
+const FAILED = { kind: "server_error", status: 500, message: "HTTP 500" } as const;
+
+/** Record number `n` of a project. */
+function recordOf(key: string, n: number, receivedAtMs = STARTED_MS): SpoolRecord {
+  const body = new TextEncoder().encode(`{}\n{"type":"event"}\n{"n":${n}}\n`);
+  return {
+    receivedAtMs,
+    projectHash: hashOf(key),
+    categoryBits: [0, 0],
+    meta: encodeRequestMeta(errorMeta(key)),
+    body: [body],
+  };
+}
+
+const ALL: ProjectSnapshot = { unknown: "forward", overrideProjectIds: false, states: [] };
+/** Knows these keys; what is sent for others waits. */
+const knowing = (...keys: string[]): ProjectTable =>
+  new ProjectTable({
+    unknown: "wait",
+    overrideProjectIds: false,
+    states: keys.map((key) => [key, {
+      disabled: false,
+      projectId: "1",
+      allowedDomains: ["*"],
+      blockingQuotas: [],
+      features: [],
+    }]),
+  });
+
+async function fixture(projects: ProjectTable) {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage, { segmentBytesMax: 20_000, chunkBytes: 4096 });
+  const { reader, budget, clock, metrics } = partition;
+  const deadLetter = await DeadLetter.open({
+    storage,
+    folder: PARTITION,
+    budget,
+    clock,
+    metrics,
+    bytesMax: 1 << 20,
+  });
+  const admission = new Admission(projects, new RateLimitTable());
+  const wanted: string[] = [];
+  const source = new SpoolSource({
+    reader,
+    deadLetter,
+    admission,
+    encoder: new BodyEncoder("identity", 1 << 20),
+    clock,
+    metrics,
+    recordAgeMsMax: DAY_MS,
+    onLimits: () => {},
+    onWanted: (key) => wanted.push(key),
+  });
+  const append = (...records: SpoolRecord[]) =>
+    Promise.all(records.map((record) => partition.writer.append(record)));
+  /** All jobs there are now. */
+  const jobs = async () => {
+    const found = [];
+    for (let job = await source.next(); job; job = await source.next()) found.push(job);
+    return found;
+  };
+  return {
+    ...partition,
+    storage,
+    source,
+    admission,
+    wanted,
+    append,
+    jobs,
+    async [Symbol.asyncDispose]() {
+      await deadLetter.close();
+      await closePartition(partition);
+    },
+  };
+}
+
+type Job = Awaited<ReturnType<Awaited<ReturnType<typeof fixture>>["jobs"]>>[number];
+const keysOf = (jobs: readonly Job[]): string[] => jobs.map(({ meta }) => meta.key);
+const numberOf = ({ body }: Job): number => JSON.parse(new TextDecoder().decode(body).split("\n")[2]!).n;
+const range = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
+
+Deno.test("SpoolSource: a project without a state waits, others go on; its state releases it in order", async () => {
+  await using all = await fixture(knowing("b"));
+  const { append, jobs, wanted, source, admission, reader, metrics, control } = all;
+  await append(...range(300).flatMap((n) => [recordOf("a", n), ...n % 100 === 0 ? [recordOf("b", n)] : []]));
+  const others = await jobs();
+  assertEquals(keysOf(others), ["b", "b", "b"]);
+  assertEquals(wanted, ["a"]);
+  assertEquals([reader.held.projects, reader.held.records], [1, 300]);
+  assertEquals([metrics.read(METRICS.spoolHeldProjects), metrics.read(METRICS.spoolHeld)], [1, 300]);
+  assertEquals(control.waitingRecords, 303);
+  for (const job of others) source.settle(job, DELIVERED);
+
+  admission.projects = knowing("b", "c");
+  source.projectsChanged();
+  assertEquals(await jobs(), []);
+  assertEquals(wanted, ["a", "a"]);
+
+  admission.projects = knowing("a", "b");
+  source.projectsChanged();
+  const released = await jobs();
+  assertEquals(released.map(numberOf), range(300));
+  assertEquals([reader.held.records, metrics.read(METRICS.spoolHeld)], [0, 0]);
+  for (const job of released) source.settle(job, DELIVERED);
+  assertEquals(control.waitingRecords, 0);
+});
+
+Deno.test("SpoolSource: what waits for a state is dropped at the age limit, counted, and leaves the disk", async () => {
+  await using all = await fixture(knowing());
+  const { append, jobs, clock, metrics, budget, reader, storage } = all;
+  await append(...range(500).map((n) => recordOf("a", n)));
+  assertEquals(await jobs(), []);
+  const bytes = budget.bytesUsed;
+  const reads = storage.calls;
+  for (let hour = 0; hour < 23; hour++) {
+    await clock.advance(DAY_MS / 24);
+    assertEquals(await jobs(), []);
+  }
+  // Nothing is read while it waits.
+  assert(storage.calls - reads < 50, `${storage.calls - reads} calls`);
+  assertEquals([reader.held.records, budget.bytesUsed], [500, bytes]);
+  await clock.advance(DAY_MS / 24 * 2);
+  assertEquals(await jobs(), []);
+  await clock.advance(1000);
+  assertEquals(metrics.read(METRICS.outcomes, "invalid", "timestamp", "error"), 500);
+  assertEquals([reader.held.projects, reader.held.records], [0, 0]);
+  assert(budget.bytesUsed < 20_000, `${budget.bytesUsed} bytes`);
+});
+
+Deno.test("SpoolSource: two keys of one hash only wait for each other's state", async () => {
+  await using all = await fixture(knowing("b"));
+  const { append, jobs, source, admission } = all;
+  const twin = { ...recordOf("b", 1), projectHash: hashOf("a") };
+  await append(recordOf("a", 0), twin, recordOf("a", 2));
+  assertEquals(await jobs(), []);
+  admission.projects = knowing("a", "b");
+  source.projectsChanged();
+  assertEquals((await jobs()).map(numberOf), [0, 1, 2]);
+});
+
+Deno.test("SpoolSource: a project whose records fail is held back; nobody waits for it and none of it is lost", async () => {
+  await using all = await fixture(new ProjectTable(ALL));
+  const { append, source, clock, reader, metrics } = all;
+  await append(...range(1000).map((n) => recordOf("a", n)), recordOf("b", 0));
+  const ends = new Set<number>();
+  let parkedMost = 0;
+  let tries = 0;
+  let triesBeforeB = 0;
+  while (ends.size < 1000) {
+    const job = await source.next();
+    if (job === null) {
+      await clock.advance(1000);
+      continue;
+    }
+    if (job.meta.key === "b") {
+      triesBeforeB = tries;
+      source.settle(job, DELIVERED);
+      continue;
+    }
+    tries++;
+    if (job.serverErrors < 2) source.retryLater(job, 1000 * 2 ** job.attempts, FAILED);
+    else {
+      await source.deadLetter(job, FAILED);
+      ends.add(numberOf(job));
+    }
+    parkedMost = Math.max(parkedMost, reader.inHand);
+  }
+  assertEquals([ends.size, tries], [1000, 3000]);
+  assert(parkedMost <= 70, `${parkedMost} parked`);
+  assert(triesBeforeB < 70, `${triesBeforeB} tries`);
+  assertEquals(metrics.read(METRICS.spoolHeld), 0);
+});
