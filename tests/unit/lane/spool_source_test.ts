@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { SpoolSource } from "../../../src/lane/spool_source.ts";
 import { Admission } from "../../../src/projects/admission.ts";
+import { projectDocument, projectStates } from "../../../src/projects/project_state.ts";
 import { type ProjectSnapshot, ProjectTable } from "../../../src/projects/project_table.ts";
 import { RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
 import { encodeRequestMeta } from "../../../src/protocol/request_meta.ts";
@@ -14,7 +15,9 @@ import { closePartition, openPartition, PARTITION } from "../../support/spool_fi
 
 const DAY_MS = 86_400_000;
 const STARTED_MS = 1_700_000_000_000;
-const hashOf = (key: string): number => Number.parseInt(key, 36);
+const A = "a".repeat(32);
+const B = "b".repeat(32);
+const hashOf = (key: string): number => key.charCodeAt(0);
 const DELIVERED = { kind: "delivered", status: 200 } as const;
 const FAILED = { kind: "server_error", status: 500, message: "HTTP 500" } as const;
 
@@ -36,13 +39,9 @@ const knowing = (...keys: string[]): ProjectTable =>
   new ProjectTable({
     unknown: "wait",
     overrideProjectIds: false,
-    states: keys.map((key) => [key, {
-      disabled: false,
-      projectId: "1",
-      allowedDomains: ["*"],
-      blockingQuotas: [],
-      features: [],
-    }]),
+    states: keys.flatMap((publicKey) =>
+      projectStates(projectDocument.parse({ projectId: 1, publicKeys: [{ publicKey }] }))
+    ),
   });
 
 async function fixture(projects: ProjectTable) {
@@ -99,23 +98,23 @@ const numberOf = ({ body }: Job): number => JSON.parse(new TextDecoder().decode(
 const range = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 Deno.test("SpoolSource: a project without a state waits, others go on; its state releases it in order", async () => {
-  await using all = await fixture(knowing("b"));
+  await using all = await fixture(knowing(B));
   const { append, jobs, wanted, source, admission, reader, metrics, control } = all;
-  await append(...range(300).flatMap((n) => [recordOf("a", n), ...n % 100 === 0 ? [recordOf("b", n)] : []]));
+  await append(...range(300).flatMap((n) => [recordOf(A, n), ...n % 100 === 0 ? [recordOf(B, n)] : []]));
   const others = await jobs();
-  assertEquals(keysOf(others), ["b", "b", "b"]);
-  assertEquals(wanted, ["a"]);
+  assertEquals(keysOf(others), [B, B, B]);
+  assertEquals(wanted, [A]);
   assertEquals([reader.held.projects, reader.held.records], [1, 300]);
   assertEquals([metrics.read(METRICS.spoolHeldProjects), metrics.read(METRICS.spoolHeld)], [1, 300]);
   assertEquals(control.waitingRecords, 303);
   for (const job of others) source.settle(job, DELIVERED);
 
-  admission.projects = knowing("b", "c");
+  admission.projects = knowing(B, "c".repeat(32));
   source.projectsChanged();
   assertEquals(await jobs(), []);
-  assertEquals(wanted, ["a", "a"]);
+  assertEquals(wanted, [A, A]);
 
-  admission.projects = knowing("a", "b");
+  admission.projects = knowing(A, B);
   source.projectsChanged();
   const released = await jobs();
   assertEquals(released.map(numberOf), range(300));
@@ -127,7 +126,7 @@ Deno.test("SpoolSource: a project without a state waits, others go on; its state
 Deno.test("SpoolSource: what waits for a state is dropped at the age limit, counted, and leaves the disk", async () => {
   await using all = await fixture(knowing());
   const { append, jobs, clock, metrics, budget, reader, storage } = all;
-  await append(...range(500).map((n) => recordOf("a", n)));
+  await append(...range(500).map((n) => recordOf(A, n)));
   assertEquals(await jobs(), []);
   const bytes = budget.bytesUsed;
   const reads = storage.calls;
@@ -147,12 +146,12 @@ Deno.test("SpoolSource: what waits for a state is dropped at the age limit, coun
 });
 
 Deno.test("SpoolSource: two keys of one hash only wait for each other's state", async () => {
-  await using all = await fixture(knowing("b"));
+  await using all = await fixture(knowing(B));
   const { append, jobs, source, admission } = all;
-  const twin = { ...recordOf("b", 1), projectHash: hashOf("a") };
-  await append(recordOf("a", 0), twin, recordOf("a", 2));
+  const twin = { ...recordOf(B, 1), projectHash: hashOf(A) };
+  await append(recordOf(A, 0), twin, recordOf(A, 2));
   assertEquals(await jobs(), []);
-  admission.projects = knowing("a", "b");
+  admission.projects = knowing(A, B);
   source.projectsChanged();
   assertEquals((await jobs()).map(numberOf), [0, 1, 2]);
 });
@@ -160,7 +159,7 @@ Deno.test("SpoolSource: two keys of one hash only wait for each other's state", 
 Deno.test("SpoolSource: a project whose records fail is held back; nobody waits for it and none of it is lost", async () => {
   await using all = await fixture(new ProjectTable(ALL));
   const { append, source, clock, reader, metrics } = all;
-  await append(...range(1000).map((n) => recordOf("a", n)), recordOf("b", 0));
+  await append(...range(1000).map((n) => recordOf(A, n)), recordOf(B, 0));
   const ends = new Set<number>();
   let parkedMost = 0;
   let tries = 0;
@@ -171,7 +170,7 @@ Deno.test("SpoolSource: a project whose records fail is held back; nobody waits 
       await clock.advance(1000);
       continue;
     }
-    if (job.meta.key === "b") {
+    if (job.meta.key === B) {
       triesBeforeB = tries;
       source.settle(job, DELIVERED);
       continue;
