@@ -38,12 +38,21 @@ export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, p
         ? connectionsWithinOpenFiles(lanes)
         : Math.ceil(limits.maxConnections / lanes),
       headersTimeoutMs: listener.headerTimeout,
-      bodyTimeoutMs: listener.bodyTimeout,
+      pace: paceLimits(config),
       idleTimeoutMs: listener.idleTimeout,
       reusePort: lanes > 1,
       healthRoutes: relay.internalPort === null,
       tunnel: tunnelRules(config),
     },
+  };
+}
+
+/** How slowly bodies may come. */
+export function paceLimits({ listener }: Config): IngestOptions["listener"]["pace"] {
+  return {
+    timeoutMs: listener.bodyTimeout,
+    bytesPerSecondMin: listener.bodyRateMin,
+    requestTimeoutMs: listener.requestTimeout,
   };
 }
 

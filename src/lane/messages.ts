@@ -63,7 +63,12 @@ export interface IngestOptions extends CommonOptions {
     readonly bodyMemoryBytesMax: number;
     readonly connectionsMax: number;
     readonly headersTimeoutMs: number;
-    readonly bodyTimeoutMs: number;
+    /** Bounds of slow bodies, see `body_pace.ts`. */
+    readonly pace: {
+      readonly timeoutMs: number;
+      readonly bytesPerSecondMin: number;
+      readonly requestTimeoutMs: number;
+    };
     readonly idleTimeoutMs: number;
     /** Whether several lanes share the port. */
     readonly reusePort: boolean;

@@ -5,6 +5,7 @@ import { BodyReader } from "../listener/body_reader.ts";
 import { Listener } from "../listener/listener.ts";
 import { healthRoutes } from "../listener/routes.ts";
 import type { Health } from "../listener/endpoints/health.ts";
+import { paceLimits } from "./half_options.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 
@@ -41,13 +42,13 @@ export function serveAdmin({ admin }: Config, app: Application): NodeServer {
 
 /** Serves `/api/relay/*` on the internal port, if one is configured. */
 export function serveInternal(
-  { relay, listener }: Config,
+  config: Config,
   health: Health,
   version: string,
   metrics: Metrics,
   clock: Clock,
 ): Promise<NodeServer> | null {
-  const { internalHost, internalPort } = relay;
+  const { listener, relay: { internalHost, internalPort } } = config;
   if (internalHost === null || internalPort === null) return null;
   return Listener.start({
     exposure: "load_balancer",
@@ -61,7 +62,7 @@ export function serveInternal(
     reusePort: false,
     connectionsMax: Infinity,
     headersTimeoutMs: listener.headerTimeout,
-    bodyTimeoutMs: listener.bodyTimeout,
+    pace: paceLimits(config),
     idleTimeoutMs: listener.idleTimeout,
   }).then((internal) => ({
     name: "internal",

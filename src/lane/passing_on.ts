@@ -30,7 +30,7 @@ export function passingOn(
     metrics: deps.metrics,
     connectTimeoutMs: o.connectTimeoutMs,
     timeoutMs: o.timeoutMs,
-    readerTimeoutMs: listener.bodyTimeoutMs,
+    readerTimeoutMs: listener.pace.timeoutMs,
     headBytesMax: HEAD_BYTES_MAX,
   });
   const forwarding = { ...deps, upstream, requestsMax: o.requestsMax };

@@ -1,6 +1,7 @@
 /** What carries the application: the seam between routing and sockets. */
 import type { Clock } from "../core/clock.ts";
 import type { App } from "./app.ts";
+import type { BodyPaces } from "./body_pace.ts";
 
 /** Where an engine listens, and how long it waits for clients. */
 export interface EngineOptions {
@@ -15,8 +16,8 @@ export interface EngineOptions {
   readonly connectionsMax: number;
   /** For the whole head of a request, ms. */
   readonly headersTimeoutMs: number;
-  /** Between two reads of a body, ms. */
-  readonly bodyTimeoutMs: number;
+  /** How slowly bodies may come. */
+  readonly paces: BodyPaces;
   /** Between two requests of a connection, ms. */
   readonly idleTimeoutMs: number;
 }

@@ -17,6 +17,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { App } from "./app.ts";
+import { BodyPaces, type PaceLimits } from "./body_pace.ts";
 import type { BodyReader } from "./body_reader.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 import { startNodeEngine } from "./node_engine.ts";
@@ -27,7 +28,7 @@ import { startServeEngine } from "./serve_engine.ts";
 export type Exposure = "internet" | "load_balancer";
 
 /** Options of {@link Listener.start}. */
-export interface ListenerOptions extends Omit<EngineOptions, "app"> {
+export interface ListenerOptions extends Omit<EngineOptions, "app" | "paces"> {
   readonly exposure: Exposure;
   readonly routes: readonly Route[];
   /** Takes what is below `/api/` and no route's. */
@@ -38,6 +39,8 @@ export interface ListenerOptions extends Omit<EngineOptions, "app"> {
   readonly bodies: BodyReader;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** How slowly bodies may come. */
+  readonly pace: PaceLimits;
 }
 
 /** A listening port of a node. */
@@ -46,10 +49,12 @@ export class Listener {
   readonly #engine: Engine;
   readonly #bodies: BodyReader;
   readonly #clock: Clock;
+  readonly #paces: BodyPaces;
 
-  private constructor(app: App, engine: Engine, { bodies, clock }: ListenerOptions) {
+  private constructor(app: App, engine: Engine, paces: BodyPaces, { bodies, clock }: ListenerOptions) {
     this.#app = app;
     this.#engine = engine;
+    this.#paces = paces;
     this.#bodies = bodies;
     this.#clock = clock;
   }
@@ -58,8 +63,9 @@ export class Listener {
   static async start(options: ListenerOptions): Promise<Listener> {
     const app = new App(options);
     const start = options.exposure === "internet" ? startNodeEngine : startServeEngine;
-    const engine = await start({ ...options, app });
-    return new Listener(app, engine, options);
+    const paces = new BodyPaces(options.clock, options.pace);
+    const engine = await start({ ...options, app, paces });
+    return new Listener(app, engine, paces, options);
   }
 
   /** Where it listens; the port is the real one also when 0 was asked for. */
@@ -87,8 +93,9 @@ export class Listener {
    *
    * @param graceMs how long answers may take; 0 cuts connections at once
    */
-  close(graceMs: number): Promise<void> {
+  async close(graceMs: number): Promise<void> {
     this.stopAccepting();
-    return this.#engine.close(graceMs);
+    await this.#engine.close(graceMs);
+    this.#paces.close();
   }
 }

@@ -1,8 +1,7 @@
 /**
  * Engine for nodes that face the internet: `node:http`, which bounds how long clients may take.
  *
- * Limits: a head has `headersTimeoutMs`, a body `bodyTimeoutMs` between two reads, a connection `idleTimeoutMs`
- * between two requests; late heads and bodies are answered with 408. Connections beyond `connectionsMax` are reset; that
+ * Limits: a head has `headersTimeoutMs`, a body what `body_pace.ts` says, a connection `idleTimeoutMs` between two requests; late heads and bodies are answered with 408. Connections beyond `connectionsMax` are reset; that
  * bound must be below the limit of file descriptors, see `open_files.ts`. Heads of more than 16 KiB are answered with 431.
  *
  * Older runtimes enforce none of the connection timeouts (bodies are timed here all the same) and ignore `reusePort`:
@@ -14,6 +13,7 @@ import { Buffer } from "node:buffer";
 import type { Clock } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
 import type { App } from "./app.ts";
+import { BodyPace, type BodyPaces } from "./body_pace.ts";
 import { type Engine, type EngineOptions, isHost } from "./engine.ts";
 import { type AnswerBody, BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
 
@@ -30,7 +30,7 @@ export const NODE_ENGINE_IS_COMPLETE: boolean = http.Server.prototype instanceof
 
 /** Starts listening; rejects with what binding fails with. */
 export function startNodeEngine(options: EngineOptions): Promise<Engine> {
-  const { app, clock, bodyTimeoutMs } = options;
+  const { app, clock, paces } = options;
   const server = http.createServer({
     maxHeaderSize: HEAD_BYTES_MAX,
     headersTimeout: options.headersTimeoutMs,
@@ -38,7 +38,7 @@ export function startNodeEngine(options: EngineOptions): Promise<Engine> {
     keepAliveTimeout: options.idleTimeoutMs,
     connectionsCheckingInterval: Math.min(SWEEP_INTERVAL_MS, options.headersTimeoutMs),
   }, (request, response) => {
-    const incoming = new NodeRequest(request, response, clock, bodyTimeoutMs);
+    const incoming = new NodeRequest(request, response, paces);
     // An answer that cannot be written any more is nobody's fault.
     response.on("error", () => {});
     void (isHost(request.headers.host) ? app.handle(incoming) : app.handleMalformed(incoming));
@@ -102,14 +102,14 @@ class NodeRequest extends IncomingRequest {
   #ended = false;
   #failure: BodyError | null = null;
   #gone: AbortController | null = null;
+  #pace: BodyPace | null = null;
   /** Ends the reading of a body that is waited for. */
   #giveUp: (() => void) | null = null;
 
   constructor(
     readonly request: http.IncomingMessage,
     readonly response: http.ServerResponse,
-    readonly clock: Clock,
-    readonly bodyTimeoutMs: number,
+    readonly paces: BodyPaces,
   ) {
     super(request.method ?? "", request.url ?? "/");
     // Told to whoever reads the body; with nobody reading it concerns nobody.
@@ -158,18 +158,17 @@ class NodeRequest extends IncomingRequest {
     }
     if (this.request.destroyed) return Promise.reject(this.#failure = new BodyError("broken"));
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    const { request, clock, bodyTimeoutMs } = this;
+    const { request, paces } = this;
+    const pace = this.#pace ??= new BodyPace();
     const fail = (kind: BodyError["kind"], cause?: unknown) => {
       this.#failure = new BodyError(kind, cause);
       stop();
       reject(this.#failure);
     };
-    const late = () => fail("timeout");
-    let timer = clock.after(bodyTimeoutMs, late);
+    paces.wait(pace, () => fail("timeout"));
     const onData = (chunk: Uint8Array) => {
-      if (!take(chunk)) return stop(), resolve(false);
-      timer.cancel();
-      timer = clock.after(bodyTimeoutMs, late);
+      paces.received(pace, chunk.length);
+      if (!take(chunk)) stop(), resolve(false);
     };
     const onEnd = () => {
       this.#ended = true;
@@ -179,7 +178,7 @@ class NodeRequest extends IncomingRequest {
     const onClose = () => fail("broken");
     const onError = (error: unknown) => fail("broken", error);
     const stop = () => {
-      timer.cancel();
+      paces.stop(pace);
       request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onError);
       this.#giveUp = null;
       if (!this.#ended) request.pause();

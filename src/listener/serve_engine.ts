@@ -1,8 +1,8 @@
 /**
  * Engine for nodes behind a load balancer: `Deno.serve`, the cheapest there is, with HTTP/2.
  *
- * Limits: it has no timeout for heads, bodies or idle connections; the balancer has. It closes no idle connection of
- * its own accord, so the balancer's idle timeout is always the shorter one.
+ * Limits: bodies are timed here (`body_pace.ts`); it has no timeout for heads or idle connections; the balancer has. It
+ * closes no idle connection of its own accord, so the balancer's idle timeout is always the shorter one.
  *
  * Recovery: when the process runs out of file descriptors, accepting fails and the server ends, while its connections
  * live on. A new server is then started on the same port.
@@ -10,10 +10,13 @@
  * Drain: the server cannot refuse connections without failing the bodies it is reading, so until it is closed it goes
  * on answering, and asks clients to close.
  */
+import { concatBytes } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { Backoff } from "../core/backoff.ts";
 import { logger } from "../telemetry/log.ts";
 import type { App } from "./app.ts";
+import { BodyPace, type BodyPaces } from "./body_pace.ts";
+import { announcedLength } from "./body_reader.ts";
 import { type Engine, type EngineOptions, isHost } from "./engine.ts";
 import { UpstreamError } from "../upstream/upstream_error.ts";
 import { NODE_ENGINE_IS_COMPLETE } from "./node_engine.ts";
@@ -21,6 +24,8 @@ import { type AnswerBody, BodyError, type HeaderList, IncomingRequest } from "./
 
 const log = logger("listener");
 
+/** Bodies up to this size are taken whole, which shows nothing of their progress. */
+const WHOLE_BYTES_MAX = 16 * 1024;
 const ENCODING = "content-encoding";
 /** Older runtimes compress streamed answers, unless these say how they are encoded. */
 const LEAVES_ANSWERS_ALONE = NODE_ENGINE_IS_COMPLETE;
@@ -98,7 +103,7 @@ class ServeEngine implements Engine {
   }
 
   #handle(request: Request, info: ServeInfo): Response | Promise<Response> {
-    const incoming = new ServeRequest(request, info);
+    const incoming = new ServeRequest(request, info, this.#options.paces);
     return isHost(incoming.header("host")) ? this.#app.handle(incoming) : this.#app.handleMalformed(incoming);
   }
 }
@@ -106,11 +111,15 @@ class ServeEngine implements Engine {
 class ServeRequest extends IncomingRequest {
   readonly #request: Request;
   readonly #info: ServeInfo;
+  readonly #paces: BodyPaces;
+  #pace: BodyPace | null = null;
+  #failure: BodyError | null = null;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #isDone = false;
 
-  constructor(request: Request, info: ServeInfo) {
+  constructor(request: Request, info: ServeInfo, paces: BodyPaces) {
     super(request.method, request.url);
+    this.#paces = paces;
     this.#request = request;
     this.#info = info;
   }
@@ -132,29 +141,55 @@ class ServeRequest extends IncomingRequest {
   }
 
   override async bytes(): Promise<Uint8Array> {
+    // Nothing is known of a body that is taken whole until it is there, so only small ones can be timed.
+    const announced = announcedLength(this);
+    if (announced > WHOLE_BYTES_MAX) return await this.#collect();
+    const late = Promise.withResolvers<never>();
+    const pace = new BodyPace();
+    this.#paces.wait(pace, () => late.reject(this.#failure = new BodyError("timeout")), announced);
     try {
-      return await this.#request.bytes();
+      return await Promise.race([this.#request.bytes(), late.promise]);
     } catch (error) {
-      throw new BodyError("broken", error);
+      throw this.#failure ??= new BodyError("broken", error);
+    } finally {
+      this.#paces.stop(pace);
     }
   }
 
+  async #collect(): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    await this.chunks((chunk) => chunks.push(chunk) > 0);
+    return concatBytes(chunks);
+  }
+
   override async chunks(take: (chunk: Uint8Array) => boolean): Promise<boolean> {
+    if (this.#failure) throw this.#failure;
     if (this.#reader === null) {
       if (this.#request.bodyUsed || this.#request.body === null) return true;
       this.#reader = this.#request.body.getReader();
     }
+    const reader = this.#reader;
+    const pace = this.#pace ??= new BodyPace();
+    this.#paces.wait(pace, () => {
+      this.#failure = new BodyError("timeout");
+      // Ends the read that waits.
+      void reader.cancel().catch(() => {});
+    });
     try {
       for (;;) {
-        const { done, value } = await this.#reader.read();
+        const { done, value } = await reader.read();
+        if (this.#failure) throw this.#failure;
         if (done) {
           this.#isDone = true;
           return true;
         }
+        this.#paces.received(pace, value.length);
         if (!take(value)) return false;
       }
     } catch (error) {
-      throw new BodyError("broken", error);
+      throw this.#failure ??= new BodyError("broken", error);
+    } finally {
+      this.#paces.stop(pace);
     }
   }
 

@@ -370,18 +370,6 @@ Deno.test(
   },
 );
 
-Deno.test("internet: a body that stalls is answered with 408", async () => {
-  await using fixture = await startListener({ exposure: "internet", bodyTimeoutMs: 50 });
-  for (const framing of ["Content-Length: 1000", "Transfer-Encoding: chunked"]) {
-    using connection = await RawHttp.connect(fixture.port);
-    await connection.send(`POST ${PATH} HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n5\r\nhello\r\n`);
-    const answer = await connection.response();
-    assertEquals([answer?.status, answer?.headers.get("connection") ?? "close"], [408, "close"]);
-    if (hasTimeouts) assertEquals(await connection.closed(), true);
-  }
-  assertEquals(fixture.bodies.held, 0);
-});
-
 Deno.test("internet: a request that cannot be parsed is answered with 400 also on a used connection", async () => {
   await using fixture = await startListener({ exposure: "internet" });
   using connection = await RawHttp.connect(fixture.port);

@@ -74,7 +74,7 @@ export async function startForwarding(o: ForwardFixtureOptions): Promise<Forward
     reusePort: false,
     connectionsMax: 1000,
     headersTimeoutMs: 5000,
-    bodyTimeoutMs: o.bodyTimeoutMs ?? 5000,
+    pace: { timeoutMs: o.bodyTimeoutMs ?? 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000 },
     idleTimeoutMs: 5000,
   });
   const { port } = listener.address;

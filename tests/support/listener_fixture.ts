@@ -1,6 +1,7 @@
 /** A listener over real sockets with an ingress that only remembers. */
 import type { CidrSet } from "../../src/core/cidr.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import type { PaceLimits } from "../../src/listener/body_pace.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
 import type { Ingress, PassthroughSubmission, Submission } from "../../src/listener/ingress.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
@@ -76,7 +77,7 @@ export interface FixtureOptions {
   readonly memoryBytesMax?: number;
   readonly connectionsMax?: number;
   readonly headersTimeoutMs?: number;
-  readonly bodyTimeoutMs?: number;
+  readonly pace?: Partial<PaceLimits>;
   readonly idleTimeoutMs?: number;
   readonly routes?: "public" | "internal";
 }
@@ -114,7 +115,7 @@ export async function startListener(options: FixtureOptions): Promise<ListenerFi
     reusePort: false,
     connectionsMax: options.connectionsMax ?? 1000,
     headersTimeoutMs: options.headersTimeoutMs ?? 5000,
-    bodyTimeoutMs: options.bodyTimeoutMs ?? 5000,
+    pace: { timeoutMs: 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000, ...options.pace },
     idleTimeoutMs: options.idleTimeoutMs ?? 5000,
   });
   const { port } = listener.address;

@@ -25,7 +25,7 @@ scope.onmessage = async ({ data: { exposure, port } }) => {
     reusePort: true,
     connectionsMax: 100,
     headersTimeoutMs: 5000,
-    bodyTimeoutMs: 5000,
+    pace: { timeoutMs: 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000 },
     idleTimeoutMs: 5000,
   });
   scope.postMessage(listener.address.port);

@@ -51,7 +51,15 @@ export const listenerSection = section({
   }),
   body_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "30s",
-    about: "Longest pause between two parts of a body (exposure `internet`)",
+    about: "Longest pause between two parts of a body, and the span over which `body_rate_min` is averaged",
+  }),
+  body_rate_min: field(byteSize(), {
+    default: 500,
+    about: "Least bytes per second of a body; slower ones are answered with 408; 0 for no bound",
+  }),
+  request_timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: "5m",
+    about: "Longest time for a body, plus a second for each 16 KiB of it that has arrived",
   }),
   idle_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "75s",
