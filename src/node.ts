@@ -201,7 +201,7 @@ export class Node {
       metrics: this.#own,
       options: {
         ingest: (port) => ingestOptions(this.#loaded, common(buffers.ingest), port),
-        forward: () => forwardOptions(this.#loaded, common(buffers.forward)),
+        forward: () => forwardOptions(this.#loaded, common(buffers.forward), this.#folder!.leftovers[index]!),
       },
       onLimits: (learned) => this.#learn(learned),
     });

@@ -93,6 +93,7 @@ async function start(
     checkpointIntervalMs: options.checkpointIntervalMs,
     freshMs: options.freshMs,
     backlogShare: options.backlogShare,
+    leftovers: options.leftovers,
     recordAgeMsMax: options.recordAgeMsMax,
     onLoss: (loss) => countLoss(metrics, loss),
   });

@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import { NODE_ENGINE_IS_COMPLETE } from "../listener/node_engine.ts";
 import { connectionsWithinOpenFiles } from "../listener/open_files.ts";
+import type { Leftover } from "../spool/large_leftovers.ts";
 import type { CommonOptions, ForwardOptions, IngestOptions } from "./messages.ts";
 
 /** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
@@ -77,10 +78,15 @@ function tunnelRules({ relay, listener: { tunnel } }: Config): IngestOptions["li
 }
 
 /** Options of a forward half. */
-export function forwardOptions({ config, credentials }: LoadedConfig, common: CommonOptions): ForwardOptions {
+export function forwardOptions(
+  { config, credentials }: LoadedConfig,
+  common: CommonOptions,
+  leftovers: readonly Leftover[],
+): ForwardOptions {
   const { http, limits, spool, relay, lanes } = config;
   return {
     ...common,
+    leftovers,
     checkpointIntervalMs: spool.checkpointInterval,
     freshMs: spool.freshFor,
     backlogShare: spool.backlogShare,

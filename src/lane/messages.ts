@@ -4,6 +4,7 @@
  * Plain data only: the same messages cross a worker boundary in production and a function call in tests. Nothing here
  * is sent per envelope; what passes per envelope goes through the spool.
  */
+import type { Leftover } from "../spool/large_leftovers.ts";
 import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
 import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
@@ -84,6 +85,8 @@ export interface IngestOptions extends CommonOptions {
 
 /** Start of a forward half. */
 export interface ForwardOptions extends CommonOptions {
+  /** Large bodies that lay in the partition when the node started. */
+  readonly leftovers: readonly Leftover[];
   readonly checkpointIntervalMs: number;
   readonly freshMs: number;
   readonly backlogShare: number;

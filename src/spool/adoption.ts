@@ -5,9 +5,13 @@
  * A segment moves by a rename. Before it, the checkpoint of the partition it goes to names it under its new number,
  * with what was settled of it. So whenever a crash comes, the segment is in one of the two folders with what was
  * settled of it, and at worst the new checkpoint knows a number without a file. That number is not given away again.
+ *
+ * Large bodies go before the segments that name them: each gets its name in every partition that takes segments in, by a
+ * hard link, and those whose records went elsewhere are removed with what else no record names (large_leftovers.ts).
  */
 import { logger } from "../telemetry/log.ts";
 import { type Checkpoint, readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { LARGE_FOLDER, largePath, listLargeFiles, removeParts } from "./large_body.ts";
 import { DEAD_FOLDER, listSegments, segmentPath } from "./segment_name.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
@@ -55,6 +59,7 @@ async function openHeir(storage: Storage, folder: string): Promise<Heir> {
 }
 
 async function adopt(storage: Storage, orphan: string, heirs: readonly Heir[]): Promise<number> {
+  for (const { folder } of heirs) await linkAll(storage, orphan, folder);
   const { segments } = await listSegments(storage, orphan);
   const settled = (await readCheckpoint(storage, orphan)).segments;
   for (const { number, bytes } of segments) {
@@ -69,6 +74,7 @@ async function adopt(storage: Storage, orphan: string, heirs: readonly Heir[]): 
     await storage.rename(segmentPath(orphan, number), segmentPath(heir.folder, newNumber));
     heir.bytes += bytes;
   }
+  await removeBodies(storage, orphan);
   await adoptDead(storage, orphan, heirs[0]!);
   await removeCheckpoint(storage, orphan);
   await removeEmptyFolder(storage, orphan);
@@ -78,11 +84,38 @@ async function adopt(storage: Storage, orphan: string, heirs: readonly Heir[]): 
 async function adoptDead(storage: Storage, orphan: string, heir: Heir): Promise<void> {
   const folder = `${orphan}/${DEAD_FOLDER}`;
   try {
+    await linkAll(storage, folder, `${heir.folder}/${DEAD_FOLDER}`);
     for (const { number } of (await listSegments(storage, folder)).segments) {
       const target = segmentPath(`${heir.folder}/${DEAD_FOLDER}`, ++heir.lastDead);
       await storage.rename(segmentPath(folder, number), target);
     }
+    await removeBodies(storage, folder);
     await removeEmptyFolder(storage, folder);
+  } catch (error) {
+    if (!StorageError.isNotFound(error)) throw error;
+  }
+}
+
+/** Gives all large bodies of a folder the same name in another one. */
+async function linkAll(storage: Storage, from: string, to: string): Promise<void> {
+  await removeParts(storage, from);
+  const files = await listLargeFiles(storage, from);
+  if (files.length > 0) await storage.ensureFolder(`${to}/${LARGE_FOLDER}`);
+  for (const { name } of files) {
+    try {
+      await storage.link(largePath(from, name), largePath(to, name));
+    } catch (error) {
+      // Done before a crash.
+      if (!(error instanceof StorageError && error.kind === "exists")) throw error;
+    }
+  }
+}
+
+/** Removes the large bodies of a folder, and theirs. */
+async function removeBodies(storage: Storage, folder: string): Promise<void> {
+  for (const { name } of await listLargeFiles(storage, folder)) await storage.remove(largePath(folder, name));
+  try {
+    await removeEmptyFolder(storage, `${folder}/${LARGE_FOLDER}`);
   } catch (error) {
     if (!StorageError.isNotFound(error)) throw error;
   }

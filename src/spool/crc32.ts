@@ -15,8 +15,13 @@ const POWERS = powers();
 /** CRC-32 of the pieces one after the other. */
 export function crc32Of(pieces: readonly Uint8Array[]): number {
   let sum = 0;
-  for (const piece of pieces) sum = (multiply(shiftBy(piece.length), sum) ^ crc32(piece)) >>> 0;
+  for (const piece of pieces) sum = extendCrc32(sum, piece);
   return sum;
+}
+
+/** The CRC-32 of what has the sum `sum`, with `piece` behind it; that of nothing is 0. */
+export function extendCrc32(sum: number, piece: Uint8Array): number {
+  return (multiply(shiftBy(piece.length), sum) ^ crc32(piece)) >>> 0;
 }
 
 /** What multiplies a sum when `bytes` follow. */

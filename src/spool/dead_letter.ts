@@ -2,15 +2,17 @@
  * The dead letter of a partition: records that were given up, kept for whoever wants to look at them.
  *
  * It holds the same records in the same kind of segments, in a folder of its own; the reason stands in front of the
- * meta (dead_record.ts). It is bounded: when it is full, or when the whole spool is, its oldest segment goes. It must
+ * meta (dead_record.ts). A large body gets a second name in its folder, and goes with the segment of its record. It is bounded: when it is full, or when the whole spool is, its oldest segment goes. It must
  * never be what keeps new traffic out.
  */
 import type { Clock } from "../core/clock.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
+import { DeadBodies } from "./dead_bodies.ts";
 import { joinReason } from "./dead_record.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
+import { decodeLargeBody, encodeLargeBody, type LargeBody } from "./large_body.ts";
 import { FLAG_DEAD, recordBytes, type SpoolRecord } from "./record.ts";
 import { SegmentAppender } from "./segment_appender.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
@@ -28,7 +30,7 @@ export interface DeadLetterOptions {
   readonly budget: SpaceBudget;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  /** Bound of all its segments together. */
+  /** Bound of all its segments and large bodies together. */
   readonly bytesMax: number;
   /** Called with the size of a segment that was deleted to make room. */
   readonly onEvicted?: (bytes: number) => void;
@@ -41,15 +43,23 @@ export class DeadLetter {
   readonly #appender: SegmentAppender;
   /** Durable bytes by segment, oldest first. */
   readonly #segments: Map<number, number>;
+  readonly #bodies: DeadBodies;
   /** Segments that `seal` named. Numbers start over once a later life finds none, so nothing else may be discarded. */
   readonly #sealed = new Set<number>();
   #bytes = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: DeadLetterOptions, folder: string, segments: Map<number, number>) {
+  private constructor(
+    options: DeadLetterOptions,
+    folder: string,
+    segments: Map<number, number>,
+    bodies: DeadBodies,
+  ) {
     this.#o = options;
     this.#folder = folder;
     this.#segments = segments;
+    this.#bodies = bodies;
+    this.#bytes = bodies.bytes;
     for (const bytes of segments.values()) this.#bytes += bytes;
     this.#appender = new SegmentAppender({
       ...options,
@@ -73,13 +83,14 @@ export class DeadLetter {
       await options.storage.ensureFolder(folder);
       const { segments } = await listSegments(options.storage, folder);
       const sizes = new Map(segments.map(({ number, bytes }) => [number, bytes]));
-      return new DeadLetter(options, folder, sizes);
+      const bodies = await DeadBodies.open({ ...options, partition: options.folder, folder }, segments);
+      return new DeadLetter(options, folder, sizes, bodies);
     } catch (cause) {
       throw SpoolError.from(cause);
     }
   }
 
-  /** Bytes of all its segments. */
+  /** Bytes of all its segments and large bodies. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -128,13 +139,38 @@ export class DeadLetter {
   async #append(record: SpoolRecord, reason: string): Promise<boolean> {
     const dead = { ...record, meta: joinReason(reason, record.meta) };
     const bytes = recordBytes(dead);
+    const large = record.isLarge ? decodeLargeBody(record.body[0]!) : null;
+    if (!await this.#makeRoom(bytes + (large?.bytes ?? 0))) return false;
+    const linked = large && await this.#link(large, bytes);
+    const body = linked ? [encodeLargeBody(linked)] : record.body;
+    try {
+      await this.#appender.append({ ...dead, body }, bytes, FLAG_DEAD);
+    } catch (error) {
+      if (linked) this.#release(await this.#bodies.drop(linked));
+      throw error;
+    }
+    if (linked) this.#bodies.add([...this.#segments.keys()].at(-1)!, linked);
+    this.#o.metrics.add(METRICS.deadLetters);
+    return true;
+  }
+
+  /** Takes the room for a record, at the cost of older ones. */
+  async #makeRoom(bytes: number): Promise<boolean> {
     while (this.#bytes + bytes > this.#o.bytesMax || !this.#o.budget.tryReserve(bytes)) {
       if (bytes > this.#o.bytesMax || !await this.#evictOldest()) return false;
     }
     this.#bytes += bytes;
-    await this.#appender.append(dead, bytes, FLAG_DEAD);
-    this.#o.metrics.add(METRICS.deadLetters);
     return true;
+  }
+
+  /** @param recordBytes taken for the record beside its body */
+  async #link(large: LargeBody, recordBytes: number): Promise<LargeBody> {
+    try {
+      return await this.#bodies.link(large);
+    } catch (error) {
+      this.#release(recordBytes + large.bytes);
+      throw SpoolError.from(error);
+    }
   }
 
   /** Deletes the oldest segment; false when there is none. */
@@ -161,7 +197,7 @@ export class DeadLetter {
     const bytes = this.#segments.get(segment) ?? 0;
     this.#segments.delete(segment);
     this.#sealed.delete(segment);
-    this.#release(bytes);
+    this.#release(bytes + await this.#bodies.dropOf(segment));
   }
 
   #release(bytes: number): void {

@@ -87,6 +87,13 @@ class DiskStorage implements Storage {
     });
   }
 
+  link(from: string, to: string): Promise<void> {
+    return guarded(from, async () => {
+      await Deno.link(from, to);
+      await syncFolder(parentOf(to));
+    });
+  }
+
   removeFolder(folder: string): Promise<void> {
     return guarded(folder, () => Deno.remove(folder));
   }

@@ -96,6 +96,11 @@ export class FairWalk {
     return this.#o.walk.mayHaveMore && !this.#o.isBlocked();
   }
 
+  /** Whether each record on the walk's way was read at least once. */
+  get isThrough(): boolean {
+    return this.#reading === null && this.#failure === null && !this.#o.walk.mayHaveMore;
+  }
+
   /** Adds a stretch to the end of the walk's way. */
   add(stretch: Stretch): void {
     this.#o.walk.add(stretch);

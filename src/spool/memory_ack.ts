@@ -5,7 +5,7 @@
  * What it costs is a window of loss, and this file is what bounds it: what is acknowledged and not on disk is never
  * more than `bytesMax`, and was acknowledged within one period of `delayMs`. Where the next record would leave that
  * window its append waits for the disk, as every append does otherwise; so pressure and slow disks end in answers that
- * wait, never in a larger loss.
+ * wait, never in a larger loss. Large bodies always wait for the disk.
  *
  * Records are written in rounds, each begun half of `delayMs` after its first record, which leaves the other half for
  * the disk. Room in the disk budget is taken before the acknowledgement, so it cannot be what fails later.
@@ -16,6 +16,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
+import type { LargeUpload } from "./large_upload.ts";
 import type { PartitionWriter } from "./partition_writer.ts";
 import { recordBytes, type SpoolRecord } from "./record.ts";
 import type { AppendEntry } from "./segment_appender.ts";
@@ -67,7 +68,9 @@ export class MemoryAck {
     const { writer, clock } = this.#o;
     const bytes = recordBytes(record);
     const now = clock.monotonic();
-    if (this.#isClosed || !this.#isWithinWindow(bytes, now) || writer.reserve(bytes) !== null) {
+    if (
+      this.#isClosed || record.isLarge || !this.#isWithinWindow(bytes, now) || writer.reserve(bytes) !== null
+    ) {
       return this.#appendDurably(record);
     }
     if (this.#held.length === 0) this.#heldSinceMs = now;
@@ -75,6 +78,15 @@ export class MemoryAck {
     this.#bytes += bytes;
     this.#start();
     return DONE;
+  }
+
+  /**
+   * Starts a body of its own file; its record waits for the disk.
+   *
+   * @throws {SpoolError} it is refused: `no_space`, `io_error` or `closed`
+   */
+  openLarge(): Promise<LargeUpload> {
+    return this.#o.writer.openLarge();
   }
 
   /** Refuses further appends; resolves when everything acknowledged is on disk, or given up, and the writer closed. */

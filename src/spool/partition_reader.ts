@@ -14,17 +14,18 @@
  * Cost: a walk has one file open and a chunk of it in memory, and the backlog is a list of stretches, one for each time
  * the fresh walk fell behind. Opening a partition costs the same however much waits in it.
  */
-import type { Clock } from "../core/clock.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/registry.ts";
 import { CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
-import type { ControlBlock, WritePosition } from "./control_block.ts";
-import { FAIR_LIMITS, type FairLimits } from "./fair_limits.ts";
+import type { WritePosition } from "./control_block.ts";
+import { FAIR_LIMITS } from "./fair_limits.ts";
 import { FairWalk } from "./fair_walk.ts";
-import type { SpaceBudget } from "./disk_budget.ts";
 import { HELD_STRETCHES_MAX, HeldProjects, stretchOf } from "./held_projects.ts";
+import { LARGE_FOLDER, type LargeBody, largeBodyOf } from "./large_body.ts";
+import { LargeLeftovers } from "./large_leftovers.ts";
+import { readLargeBody } from "./large_reader.ts";
 import { FLAG_REQUEUED, type RecordHeader, type RecordPosition } from "./record.ts";
+import type { PartitionReaderOptions } from "./partition_reader_options.ts";
 import { SegmentLedger } from "./segment_ledger.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
 import { SegmentScanner } from "./segment_scanner.ts";
@@ -32,36 +33,12 @@ import { type FoundRecord, SegmentWalk, type SpoolLoss, type Stretch } from "./s
 import { SpoolError } from "./spool_error.ts";
 import type { StoredRecord } from "./stored_record.ts";
 import { StretchList, StretchPool } from "./stretch_list.ts";
-import { type Storage, StorageError } from "./storage.ts";
+import { StorageError } from "./storage.ts";
 
-export type { RecordPosition, SpoolLoss, StoredRecord };
+export type { PartitionReaderOptions, RecordPosition, SpoolLoss, StoredRecord };
 
-/** Options of {@link PartitionReader.open}. */
-export interface PartitionReaderOptions {
-  readonly storage: Storage;
-  /** Folder of the partition. */
-  readonly folder: string;
-  readonly control: ControlBlock;
-  readonly budget: SpaceBudget;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-  /** Longest time a settlement stays in memory only, ms. */
-  readonly checkpointIntervalMs: number;
-  /** Share of the records handed out that comes from the backlog while fresh ones wait, 0 to 1. */
-  readonly backlogShare: number;
-  /** Age from which on a record is backlog, ms. */
-  readonly freshMs: number;
-  /** Age from which on a record of a project on hold is handed out all the same, to be dropped, ms. */
-  readonly recordAgeMsMax: number;
-  /** Bound of what projects on hold take; default {@link HELD_STRETCHES_MAX}. */
-  readonly heldStretchesMax?: number;
-  /** Bounds of taking turns; default {@link FAIR_LIMITS}. */
-  readonly fairLimits?: FairLimits;
-  /** Bytes read at once unless a record is larger; default 128 KiB. */
-  readonly chunkBytes?: number;
-  /** Called for bytes that were skipped, so that they can be accounted for. */
-  readonly onLoss?: (loss: SpoolLoss) => void;
-}
+const OWN_FOLDERS: ReadonlySet<string> = new Set([DEAD_FOLDER, LARGE_FOLDER]);
+const NO_BYTES = new Uint8Array(0);
 
 type Found = FoundRecord | null | Promise<FoundRecord | null>;
 
@@ -81,6 +58,7 @@ export class PartitionReader {
   /** Records of the writer's life that are in the backlog and not read; null until the first of them is seen. */
   #backlogUnread: number | null;
   #backlogCredit = 0;
+  readonly #leftovers: LargeLeftovers;
 
   private constructor(
     options: PartitionReaderOptions,
@@ -121,9 +99,10 @@ export class PartitionReader {
       ...common,
       walk: this.#backlogWalk,
       isStale: () => false,
-      onRead: (found) => this.#countDown(found),
+      onRead: (found) => (this.#leftovers.claim(found), this.#countDown(found)),
       onStale: () => {},
     });
+    this.#leftovers = new LargeLeftovers(options, options.leftovers ?? []);
     this.#divide(existing);
     this.#backlogUnread = openedAt.sequence > 0 ? null : 0;
     options.control.reportRead(openedAt.sequence, 0);
@@ -145,7 +124,7 @@ export class PartitionReader {
       const { state, ...checkpoint } = await readCheckpoint(storage, folder);
       const log = logger("spool");
       if (state === "damaged") log.warn("The checkpoint is damaged; everything is sent again", { folder });
-      const foreign = others.filter((name) => name !== DEAD_FOLDER && !CHECKPOINT_FILES.has(name));
+      const foreign = others.filter((name) => !OWN_FOLDERS.has(name) && !CHECKPOINT_FILES.has(name));
       if (foreign.length > 0) log.warn("Foreign files are ignored", { folder, files: foreign });
       const ledger = new SegmentLedger(options, checkpoint, segments.map(({ number }) => number));
       return new PartitionReader(options, ledger, openedAt, segments, checkpoint.highest);
@@ -202,6 +181,7 @@ export class PartitionReader {
    */
   next(): StoredRecord | null | Promise<StoredRecord | null> {
     this.#letGoOfTheOld();
+    if (this.#leftovers.isOpen) this.#leftovers.removeIf(this.#backlog.isThrough);
     if (this.#isBacklogsTurn()) return this.#nextOf(this.#backlog, this.#fresh);
     return this.#nextOf(this.#fresh, this.#backlog);
   }
@@ -216,6 +196,7 @@ export class PartitionReader {
   /** Notes that the record reached its end. It is on disk after the checkpoint interval; settling twice is harmless. */
   settle(position: RecordPosition): void {
     if (!this.#unsettled.delete(position)) return;
+    if (position.large) this.#ledger.discard(position.large);
     this.#ledger.settle(position.segment, position.offset, position.offset + position.bytes);
     this.#o.metrics.add(METRICS.spoolSettled);
     this.#report(null);
@@ -242,6 +223,16 @@ export class PartitionReader {
     }
   }
 
+  /**
+   * The body of a record that has a file of its own, from its start; see {@link readLargeBody}.
+   *
+   * @throws {LargeBodyLost}
+   * @throws {StorageError}
+   */
+  readLarge(body: LargeBody): AsyncGenerator<Uint8Array> {
+    return readLargeBody(this.#o.storage, this.#o.folder, body);
+  }
+
   /** Writes the checkpoint now and deletes the segments that are done. */
   async checkpoint(): Promise<void> {
     try {
@@ -253,8 +244,10 @@ export class PartitionReader {
 
   /** Writes the last checkpoint; what is not settled is read again by the next reader. */
   async close(): Promise<void> {
+    this.#leftovers.removeIf(this.#backlog.isThrough);
     await this.#fresh.close();
     await this.#backlog.close();
+    await this.#leftovers.close();
     try {
       await this.#ledger.close();
     } catch (cause) {
@@ -346,7 +339,8 @@ export class PartitionReader {
 
   #handOut(found: FoundRecord): StoredRecord {
     const { segment, offset, bytes } = found;
-    const position = { segment, offset, bytes };
+    const large = largeBodyOf(found);
+    const position = large ? { segment, offset, bytes, large } : { segment, offset, bytes };
     const record = this.#stored(found, position);
     this.#unsettled.add(position);
     if (record.redelivered) this.#o.metrics.add(METRICS.duplicatesPossible);
@@ -377,13 +371,16 @@ export class PartitionReader {
       projectHash: header.projectHash,
       categoryBits: [header.categoryLow, header.categoryHigh],
       meta,
-      body,
+      body: position.large ? NO_BYTES : body,
+      large: position.large ?? null,
       redelivered: position.segment < segment || position.segment === segment && position.offset < offset,
       requeued: (header.flags & FLAG_REQUEUED) !== 0,
     };
   }
 
   #lose(loss: SpoolLoss): void {
+    // Records that could not be read may name any of them.
+    if (loss.kind === "unreadable") this.#leftovers.abandon();
     const { metrics, folder, onLoss } = this.#o;
     if (loss.kind === "torn") metrics.add(METRICS.spoolTornBytes, loss.bytes);
     else metrics.add(METRICS.spoolCorrupt);

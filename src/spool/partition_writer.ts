@@ -12,6 +12,8 @@ import type { Metrics } from "../telemetry/registry.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { ControlBlock } from "./control_block.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
+import { removeParts } from "./large_body.ts";
+import { LargeUpload } from "./large_upload.ts";
 import { recordBytes, type SpoolRecord } from "./record.ts";
 import { type AppendEntry, type Commit, SegmentAppender } from "./segment_appender.ts";
 import { listSegments } from "./segment_name.ts";
@@ -42,6 +44,7 @@ export class PartitionWriter {
   readonly #folder: string;
   readonly #appender: SegmentAppender;
   readonly #clock: Clock;
+  readonly #storage: Storage;
   #probe: Timer | null = null;
 
   private constructor(options: PartitionWriterOptions, firstSegment: number) {
@@ -49,6 +52,7 @@ export class PartitionWriter {
     this.#budget = options.budget;
     this.#metrics = options.metrics;
     this.#folder = options.folder;
+    this.#storage = options.storage;
     this.#clock = options.clock;
     const firstSequence = this.#control.position().sequence;
     this.#appender = new SegmentAppender({
@@ -72,6 +76,8 @@ export class PartitionWriter {
     const { storage, folder, control } = options;
     try {
       await storage.ensureFolder(folder);
+      // What a writer that died had reserved for them.
+      options.budget.release(await removeParts(storage, folder));
       const { segments } = await listSegments(storage, folder);
       const { highest } = await readCheckpoint(storage, folder);
       const last = Math.max(segments.at(-1)?.number ?? 0, highest, control.position().segment);
@@ -101,10 +107,33 @@ export class PartitionWriter {
     });
   }
 
+  /**
+   * Starts a body of its own file, for a record that is appended once that is sealed.
+   *
+   * @throws {SpoolError} it is refused: `no_space`, `io_error` or `closed`
+   */
+  async openLarge(): Promise<LargeUpload> {
+    if (this.#appender.isClosed) throw this.#refused(new SpoolError("closed", "The spool is shut down"));
+    return await LargeUpload.create({
+      storage: this.#storage,
+      folder: this.#folder,
+      budget: this.#budget,
+      onFailure: (error) => {
+        this.#refused(error);
+        if (error.kind !== "full") this.#failed(error, 0);
+      },
+    });
+  }
+
   /** Takes the room for a record that will be handed to {@link PartitionWriter.write}; says why if there is none. */
   reserve(bytes: number): SpoolError | null {
     if (this.#appender.isClosed) return new SpoolError("closed", "The spool is shut down");
     return this.#budget.tryReserve(bytes) ? null : new SpoolError("full", "The spool has reached its bound");
+  }
+
+  /** Gives back room that was taken for something that will not be written. */
+  release(bytes: number): void {
+    this.#budget.release(bytes);
   }
 
   /** Writes a record whose room is reserved. If that fails the room is given back. */

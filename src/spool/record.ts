@@ -14,6 +14,7 @@
  * a damaged header can be skipped by searching for the next one that checks.
  */
 import { crc32 } from "node:zlib";
+import type { LargeBody } from "./large_body.ts";
 
 /** Bytes of a record's header. */
 export const HEADER_BYTES = 64;
@@ -29,6 +30,9 @@ export const FLAG_DEAD = 1;
 /** The record was taken out of the dead letter by the operator, and is to be sent whatever its age. */
 export const FLAG_REQUEUED = 2;
 
+/** The record's body is a reference to a file of its own (see `large_body.ts`). */
+export const FLAG_LARGE = 4;
+
 /** A record as it is handed to the spool. */
 export interface SpoolRecord {
   /** Wall clock, ms since the epoch. */
@@ -40,6 +44,8 @@ export interface SpoolRecord {
   readonly meta: Uint8Array;
   /** The body in pieces, none of which may change until the record is durable. */
   readonly body: readonly Uint8Array[];
+  /** The body is the reference to a file of its own, which is durable. */
+  readonly isLarge?: boolean;
 }
 
 /** Where a record lies. */
@@ -47,6 +53,8 @@ export interface RecordPosition {
   readonly segment: number;
   readonly offset: number;
   readonly bytes: number;
+  /** The file that its body lies in, if it has one of its own. */
+  readonly large?: LargeBody;
 }
 
 /** Fields of a header that checked. */

@@ -16,8 +16,18 @@ import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { ControlBlock } from "./control_block.ts";
 import { splitReason } from "./dead_record.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
+import {
+  decodeLargeBody,
+  encodeLargeBody,
+  type LargeBody,
+  largePath,
+  linkLarge,
+  listLargeFiles,
+  removeIfThere,
+  removeParts,
+} from "./large_body.ts";
 import { PartitionWriter } from "./partition_writer.ts";
-import { FLAG_REQUEUED } from "./record.ts";
+import { FLAG_LARGE, FLAG_REQUEUED, type SpoolRecord } from "./record.ts";
 import { DEAD_FOLDER, listSegments, segmentPath } from "./segment_name.ts";
 import { SegmentScanner } from "./segment_scanner.ts";
 import { SpoolError } from "./spool_error.ts";
@@ -52,7 +62,7 @@ export async function requeueSegment(
   storage: Storage,
   partition: string,
   segment: number,
-  writer: Pick<PartitionWriter, "append">,
+  writer: Pick<PartitionWriter, "append" | "reserve" | "release">,
 ): Promise<Requeued> {
   let [records, bytes, damaged] = [0, 0, 0];
   let batch: Promise<void>[] = [];
@@ -69,13 +79,21 @@ export async function requeueSegment(
         }
         const { receivedAtMs, projectHash, categoryLow, categoryHigh, flags } = step.header;
         const { meta } = splitReason(step.meta, flags);
-        const appended = writer.append({
+        const record = {
           receivedAtMs,
           projectHash,
           categoryBits: [categoryLow, categoryHigh],
           meta,
-          body: [step.body],
-        }, FLAG_REQUEUED);
+        } as const;
+        if ((flags & FLAG_LARGE) !== 0) {
+          const body = decodeLargeBody(step.body);
+          if (await requeueLarge({ storage, partition, writer }, record, body)) {
+            records++;
+            bytes += step.bytes + body.bytes;
+          } else damaged++;
+          continue;
+        }
+        const appended = writer.append({ ...record, body: [step.body] }, FLAG_REQUEUED);
         // Looked at when the batch is full; until then a refusal must not count as unhandled.
         appended.catch(() => {});
         batch.push(appended);
@@ -95,6 +113,31 @@ export async function requeueSegment(
     if (!StorageError.isNotFound(error)) throw SpoolError.from(error);
   }
   return { records, bytes, damaged };
+}
+
+/** Appends a record whose body has a file of its own; false when that is missing. */
+async function requeueLarge(
+  { storage, partition, writer }: {
+    readonly storage: Storage;
+    readonly partition: string;
+    readonly writer: Pick<PartitionWriter, "append" | "reserve" | "release">;
+  },
+  record: Omit<SpoolRecord, "body">,
+  body: LargeBody,
+): Promise<boolean> {
+  const refusal = writer.reserve(body.bytes);
+  if (refusal) throw refusal;
+  let linked: LargeBody | null = null;
+  try {
+    linked = await linkLarge(storage, `${partition}/${DEAD_FOLDER}`, partition, body);
+    await writer.append({ ...record, body: [encodeLargeBody(linked)], isLarge: true }, FLAG_REQUEUED);
+    return true;
+  } catch (error) {
+    writer.release(body.bytes);
+    if (linked === null && StorageError.isNotFound(error)) return false;
+    if (linked) await removeIfThere(storage, largePath(partition, linked.name)).catch(() => false);
+    throw error;
+  }
 }
 
 /** There is no bound while a dead segment and its copy are both there: the copy replaces it. */
@@ -128,6 +171,7 @@ export async function requeueStopped(
       total = sumRequeued(total, await requeueSegment(storage, partition, segment, writer));
       await storage.remove(segmentPath(`${partition}/${DEAD_FOLDER}`, segment));
     }
+    await removeLargeFiles(storage, `${partition}/${DEAD_FOLDER}`);
   } catch (error) {
     throw SpoolError.from(error);
   } finally {
@@ -147,10 +191,12 @@ export async function purgeStopped(storage: Storage, partition: string, all: boo
     for (const segment of await deadSegments(storage, partition)) {
       await storage.remove(segmentPath(`${partition}/${DEAD_FOLDER}`, segment));
     }
+    await removeLargeFiles(storage, `${partition}/${DEAD_FOLDER}`);
     if (!all) return;
     const { segments } = await listSegments(storage, partition);
     const { highest } = await readCheckpoint(storage, partition);
     for (const { number } of segments) await storage.remove(segmentPath(partition, number));
+    await removeLargeFiles(storage, partition);
     // Last, because it makes the removals durable too. The numbers stay taken.
     const last = Math.max(highest, segments.at(-1)?.number ?? 0);
     await writeCheckpoint(storage, partition, { highest: last, segments: new Map() });
@@ -166,5 +212,13 @@ async function deadSegments(storage: Storage, partition: string): Promise<number
   } catch (error) {
     if (StorageError.isNotFound(error)) return [];
     throw SpoolError.from(error);
+  }
+}
+
+/** Removes the large bodies of a folder whose segments are gone. */
+async function removeLargeFiles(storage: Storage, folder: string): Promise<void> {
+  await removeParts(storage, folder);
+  for (const { name } of await listLargeFiles(storage, folder)) {
+    await removeIfThere(storage, largePath(folder, name));
   }
 }

@@ -11,10 +11,11 @@
 import { crc32 } from "node:zlib";
 import type { Clock } from "../core/clock.ts";
 import { crc32Of } from "./crc32.ts";
-import { encodeHeader, HEADER_BYTES, recordBytes, type SpoolRecord } from "./record.ts";
+import { encodeHeader, FLAG_LARGE, HEADER_BYTES, recordBytes, type SpoolRecord } from "./record.ts";
 import { segmentPath } from "./segment_name.ts";
 import { SpoolError } from "./spool_error.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
+import { writeFully } from "./write_fully.ts";
 
 /** A commit takes no further record once it has this many bytes. */
 const COMMIT_BYTES = 1 << 20;
@@ -242,7 +243,7 @@ export class SegmentAppender {
         metaBytes: meta.length,
         bodyBytes: bytes - HEADER_BYTES - meta.length,
         payloadCrc: isLarge ? crc32Of([meta, ...body]) : crc32(gather.subarray(start + HEADER_BYTES, at)),
-        flags,
+        flags: record.isLarge ? flags | FLAG_LARGE : flags,
         receivedAtMs: record.receivedAtMs,
         sequence: sequence++,
         projectHash: record.projectHash,
@@ -289,18 +290,4 @@ function succeeds(call: Promise<void>): Promise<boolean> {
 
 function copied(record: SpoolRecord, bytes: number): number {
   return bytes > GATHER_BYTES ? HEADER_BYTES + record.meta.length : bytes;
-}
-
-/** Writes all chunks, however short the single writes fall. */
-async function writeFully(file: StorageFile, chunks: Uint8Array[], position: number): Promise<void> {
-  let rest = chunks;
-  while (rest.length > 0) {
-    let written = await file.write(rest, position);
-    if (written === 0) throw new StorageError("io", "The file takes no bytes");
-    position += written;
-    let first = 0;
-    while (first < rest.length && written >= rest[first]!.length) written -= rest[first++]!.length;
-    rest = rest.slice(first);
-    if (written > 0) rest[0] = rest[0]!.subarray(written);
-  }
 }

@@ -4,12 +4,14 @@
  *
  * A segment's file goes first and its entry in the checkpoint second. In the other order a crash between the two would
  * send the whole segment again; in this one it leaves an entry for a file that is gone, which harms nobody because
- * its number is never given away again.
+ * its number is never given away again. The file of a large body goes the other way round, after the checkpoint that
+ * calls its record settled: a record that is read again must find it.
  */
 import type { Clock, Timer } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
+import { type LargeBody, largePath, removeIfThere } from "./large_body.ts";
 import { RangeSet } from "./range_set.ts";
 import { segmentPath } from "./segment_name.ts";
 import { type Storage, StorageError } from "./storage.ts";
@@ -37,6 +39,8 @@ export class SegmentLedger {
   #highest: number;
   /** Segments of which nothing is needed any more, with their lengths. */
   readonly #finished = new Map<number, number>();
+  /** Large bodies whose records are settled. */
+  #bodies: LargeBody[] = [];
   #isDirty = false;
   #isClosed = false;
   #timer: Timer | null = null;
@@ -62,6 +66,11 @@ export class SegmentLedger {
     const segment = this.#segment(number);
     segment.settled.add(from, to);
     this.#change(number, segment);
+  }
+
+  /** Notes that the body of a settled record is not needed any more. */
+  discard(body: LargeBody): void {
+    this.#bodies.push(body);
   }
 
   /** Notes that a segment is complete and was read to its end. */
@@ -121,14 +130,18 @@ export class SegmentLedger {
   async #write(): Promise<void> {
     if (!this.#isDirty) return;
     this.#isDirty = false;
+    const bodies = this.#bodies;
+    this.#bodies = [];
     try {
       const failures = await this.#deleteFinished();
       const segments = new Map(
         [...this.#segments].map(([number, { settled }]) => [number, settled.toRanges()] as const),
       );
       await writeCheckpoint(this.#o.storage, this.#o.folder, { highest: this.#highest, segments });
+      failures.push(...await this.#deleteBodies(bodies.splice(0)));
       if (failures.length > 0) throw failures[0];
     } catch (error) {
+      this.#bodies.push(...bodies);
       this.#isDirty = true;
       this.#schedule();
       throw error;
@@ -151,6 +164,21 @@ export class SegmentLedger {
       budget.release(end);
       this.#finished.delete(number);
       this.#segments.delete(number);
+    }
+    return failures;
+  }
+
+  async #deleteBodies(bodies: readonly LargeBody[]): Promise<unknown[]> {
+    const { storage, folder, budget } = this.#o;
+    const failures: unknown[] = [];
+    for (const body of bodies) {
+      try {
+        await removeIfThere(storage, largePath(folder, body.name));
+        budget.release(body.bytes);
+      } catch (error) {
+        this.#bodies.push(body);
+        failures.push(error);
+      }
     }
     return failures;
   }

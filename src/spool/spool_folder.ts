@@ -9,22 +9,25 @@
  *     lock                        held by the node, with its process id
  *     p0/ p1/ ...                 a partition per lane, shared with nobody
  *       000000000001.seg ...      segments: records one after the other (record.ts), never changed once complete
+ *       large/                    bodies beyond 1 MiB, each in a file of its own (large_body.ts)
  *       checkpoint                what of them is settled (checkpoint.ts)
- *       dead/000000000001.seg     records that were given up (dead_letter.ts)
+ *       dead/000000000001.seg     records that were given up (dead_letter.ts), with a folder large/ of their own
  *
  * The ingest half of a lane appends (partition_writer.ts), its forward half reads and settles (partition_reader.ts);
  * between them there are only the files and a block of shared memory (control_block.ts). The bound on all of it is
  * shared by all lanes (disk_budget.ts). Operators look into the files from outside (spool_inspection.ts) and have dead
  * letters sent again (requeue.ts).
  *
- * Limits: `max_disk_size` bounds segments and dead letters together, checkpoints come on top; an append that would
- * exceed it is refused before anything is written. A record is at most 4 GiB by format, and far less by configuration.
+ * Limits: `max_disk_size` bounds segments, large bodies and dead letters together, checkpoints come on top; an append that would
+ * exceed it is refused before anything is written. A record holds at most 1 MiB of body itself.
  *
  * Recovery needs no pass over the files. A writer starts a new segment, so nothing has to be repaired before it; a
  * reader starts at the oldest segment and skips what the checkpoint says is settled. Whatever state a crash leaves
  * (a torn tail, half a checkpoint or none, a name without a file) is a case of reading, not of starting.
  */
 import { adoptOrphans } from "./adoption.ts";
+import { listLargeFiles, removeParts } from "./large_body.ts";
+import type { Leftover } from "./large_leftovers.ts";
 import { DEAD_FOLDER, listSegments } from "./segment_name.ts";
 import { type Storage, StorageError, type StorageLock } from "./storage.ts";
 
@@ -53,7 +56,9 @@ export interface SpoolFolder {
   readonly path: string;
   /** Folders of the partitions, one per lane. */
   readonly partitions: readonly string[];
-  /** Bytes of all segments and dead letters when it was opened. */
+  /** Large bodies in each partition when it was opened. */
+  readonly leftovers: readonly (readonly Leftover[])[];
+  /** Bytes of all segments, large bodies and dead letters when it was opened. */
   readonly bytes: number;
   /** Gives the lock back; after all partitions are closed. */
   release(): void;
@@ -72,11 +77,15 @@ export async function openSpoolFolder(storage: Storage, path: string, lanes: num
     for (const partition of partitions) await storage.ensureFolder(`${partition}/${DEAD_FOLDER}`);
     await adoptOrphans(storage, await findOrphans(storage, path, lanes), partitions);
     let bytes = 0;
+    const leftovers: Leftover[][] = [];
     for (const partition of partitions) {
-      bytes += await segmentBytes(storage, partition);
-      bytes += await segmentBytes(storage, `${partition}/${DEAD_FOLDER}`);
+      const dead = `${partition}/${DEAD_FOLDER}`;
+      await removeParts(storage, partition);
+      leftovers.push(await listLargeFiles(storage, partition));
+      bytes += await segmentBytes(storage, partition) + await segmentBytes(storage, dead);
+      bytes += sum(leftovers.at(-1)!) + sum(await listLargeFiles(storage, dead));
     }
-    return { path, partitions, bytes, release: () => lock.release() };
+    return { path, partitions, leftovers, bytes, release: () => lock.release() };
   } catch (cause) {
     lock.release();
     if (!(cause instanceof StorageError)) throw cause;
@@ -135,5 +144,9 @@ async function findOrphans(storage: Storage, path: string, lanes: number): Promi
 
 async function segmentBytes(storage: Storage, folder: string): Promise<number> {
   const { segments } = await listSegments(storage, folder);
-  return segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  return sum(segments);
+}
+
+function sum(files: readonly { readonly bytes: number }[]): number {
+  return files.reduce((total, { bytes }) => total + bytes, 0);
 }

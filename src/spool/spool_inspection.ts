@@ -7,13 +7,16 @@
  * in the middle of a record is looked at a second time before that is believed. What is settled is known as of the last
  * checkpoint.
  *
- * Everything is read one record after the other, payloads and their checksums included: time grows with the bytes on
- * disk, memory with the largest record.
+ * Everything is read one record after the other, payloads and their checksums included: time grows with the bytes in
+ * segments. Large bodies are only read by whoever asks for them.
  */
 import type { Clock } from "../core/clock.ts";
 import { type CheckpointState, readCheckpoint } from "./checkpoint.ts";
 import { splitReason } from "./dead_record.ts";
+import { decodeLargeBody, type LargeBody } from "./large_body.ts";
+import { readLargeBody } from "./large_reader.ts";
 import type { ByteRange } from "./range_set.ts";
+import { FLAG_LARGE } from "./record.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
 import { type ScanStep, SegmentScanner } from "./segment_scanner.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
@@ -46,6 +49,7 @@ export interface InspectedRecord {
   readonly kind: "record";
   /** Id of its segment and its offset there: `p0/12/4096`, in the dead letter `p0/dead/12/4096`. */
   readonly id: string;
+  /** On disk, with its file. */
   readonly bytes: number;
   readonly receivedAtMs: number;
   readonly isDead: boolean;
@@ -53,7 +57,10 @@ export interface InspectedRecord {
   /** Why it was given up; empty unless it is dead. */
   readonly reason: string;
   readonly meta: Uint8Array;
+  /** Empty when the body is in a file of its own. */
   readonly body: Uint8Array;
+  /** That file, and the folder it belongs to. */
+  readonly large: (LargeBody & { readonly folder: string }) | null;
 }
 
 /** Bytes of a segment that are no record. */
@@ -170,6 +177,20 @@ export async function findRecord(
   }
 }
 
+/**
+ * The body of a record, in pieces, wherever it lies.
+ *
+ * @throws {LargeBodyLost} its file is missing or damaged
+ * @throws {StorageError} the disk cannot be read
+ */
+export async function* bodyOf(
+  storage: Storage,
+  { body, large }: Pick<InspectedRecord, "body" | "large">,
+): AsyncGenerator<Uint8Array> {
+  if (large) yield* readLargeBody(storage, large.folder, large);
+  else yield body;
+}
+
 /** Whether what looked like the torn end of a file was a write under way, or one that was taken back. */
 async function grew(file: StorageFile, from: number, clock: Clock): Promise<boolean> {
   await clock.sleep(GROWTH_PAUSE_MS);
@@ -178,20 +199,22 @@ async function grew(file: StorageFile, from: number, clock: Clock): Promise<bool
 }
 
 function recordOf(
-  { id, isDead }: InspectedSegment,
+  { id, isDead, folder }: InspectedSegment,
   { offset, bytes, header, meta, body }: ScanStep & { kind: "record" },
   isSettled: boolean,
 ): InspectedRecord {
   const { receivedAtMs, flags } = header;
+  const large = (flags & FLAG_LARGE) === 0 ? null : { ...decodeLargeBody(body), folder };
   return {
     kind: "record",
     id: `${id}/${offset}`,
-    bytes,
+    bytes: bytes + (large?.bytes ?? 0),
     receivedAtMs,
     isDead,
     isSettled,
     ...splitReason(meta, flags),
-    body,
+    body: large ? new Uint8Array(0) : body,
+    large,
   };
 }
 

@@ -70,6 +70,8 @@ export interface Storage {
   remove(path: string): Promise<void>;
   /** Moves a file, durably. */
   rename(from: string, to: string): Promise<void>;
+  /** Gives a file a second name, durably; its bytes stay until both are removed. `exists` when the name is taken. */
+  link(from: string, to: string): Promise<void>;
   /** Removes an empty folder. */
   removeFolder(folder: string): Promise<void>;
   /** Takes an exclusive lock on a file, creating it; a string names the holder when another process has it. */

@@ -10,19 +10,28 @@ import { ControlBlock } from "../../src/spool/control_block.ts";
 import { DiskBudget } from "../../src/spool/disk_budget.ts";
 import type { StoredRecord } from "../../src/spool/partition_reader.ts";
 import { recordBytes } from "../../src/spool/record.ts";
+import { LargeBodyLost } from "../../src/spool/large_reader.ts";
+import type { Leftover } from "../../src/spool/large_leftovers.ts";
+import type { SpoolRecord } from "../../src/spool/record.ts";
+import { StorageError } from "../../src/spool/storage.ts";
 import { openSpoolFolder, SpoolPathError } from "../../src/spool/spool_folder.ts";
 import { SpoolError } from "../../src/spool/spool_error.ts";
 import { SimStorage } from "../support/sim_storage.ts";
 import {
+  appendLarge,
   closePartition,
   numbered,
   numberOf,
   openPartition,
   type Partition,
   readAll,
+  whole,
 } from "../support/spool_fixture.ts";
 
 const BUDGET = 6000;
+
+/** Which sizes of bodies stand for large ones. */
+const isLarge = (size: number): boolean => size % 4 === 3;
 
 type Step =
   | { readonly kind: "append"; readonly sizes: readonly number[] }
@@ -113,6 +122,8 @@ class Run {
   readonly #storage: SimStorage;
   readonly #segmentBytesMax: number;
   #partition!: Partition;
+  /** Large bodies that were there when the node started. */
+  #leftovers: readonly Leftover[] = [];
   #inHand: StoredRecord[] = [];
   #next = 1;
   /** Handed out since the reader was opened. */
@@ -140,8 +151,9 @@ class Run {
     this.#settledNow = [];
     this.#handedOut = new Set();
     this.#onHold = new Set();
-    const { bytes, release } = await openSpoolFolder(this.#storage, "spool", 1);
+    const { bytes, leftovers, release } = await openSpoolFolder(this.#storage, "spool", 1);
     release();
+    if (!shared) this.#leftovers = leftovers[0]!;
     this.#partition = await openPartition(this.#storage, {
       segmentBytesMax: this.#segmentBytesMax,
       backlogShare: 0.3,
@@ -150,6 +162,7 @@ class Run {
       fairLimits: { perProject: 1, heldMax: 2, heldBytesMax: 2000, putOffBytesMax: 3000, stretchesMax: 8 },
       recordAgeMsMax: AGE_MAX_MS,
       heldStretchesMax: 40,
+      leftovers: this.#leftovers,
       ...shared ?? { control: new ControlBlock(), budget: DiskBudget.create(BUDGET, bytes) },
     });
   }
@@ -167,7 +180,8 @@ class Run {
         const record = this.#inHand[step.index % this.#inHand.length];
         if (!record) return;
         if (step.kind === "settle") return this.#settle(record);
-        return assertEquals(numberOf(await reader.reread(record.position)), numberOf(record));
+        const again = await this.#whole(await reader.reread(record.position));
+        return assertEquals(again && numberOf(again), numberOf(record));
       }
       case "settleAll":
         for (const record of [...this.#inHand]) this.#settle(record);
@@ -258,25 +272,50 @@ class Run {
 
   async #append(sizes: readonly number[]): Promise<void> {
     const { writer, budget } = this.#partition;
-    await Promise.all(sizes.map(async (size) => {
-      const number = this.#next++;
-      const record = { ...numbered(number, size), projectHash: number % 7 < 5 ? 1 : 2 };
-      const isTooMuch = budget.bytesUsed + recordBytes(record) > BUDGET;
-      try {
-        await writer.append(record);
-        this.#acknowledged.add(number);
-        assert(!isTooMuch);
-      } catch (error) {
-        assert(error instanceof SpoolError);
-        assertEquals(error.kind === "full", isTooMuch);
-        if (isTooMuch) this.#impossible.add(number);
-      }
-    }));
+    const large = sizes.filter(isLarge);
+    for (const size of large) await this.#appendLarge(this.#record(size), size);
+    await Promise.all(
+      sizes.filter((size) => !isLarge(size)).map(async (size) => {
+        const [number, record] = this.#record(size);
+        const isTooMuch = budget.bytesUsed + recordBytes(record) > BUDGET;
+        try {
+          await writer.append(record);
+          this.#acknowledged.add(number);
+          assert(!isTooMuch);
+        } catch (error) {
+          assert(error instanceof SpoolError);
+          assertEquals(error.kind === "full", isTooMuch);
+          if (isTooMuch) this.#impossible.add(number);
+        }
+      }),
+    );
+  }
+
+  #record(size: number): [number: number, record: SpoolRecord] {
+    const number = this.#next++;
+    return [number, { ...numbered(number, size), projectHash: number % 7 < 5 ? 1 : 2 }];
+  }
+
+  async #appendLarge([number, record]: [number, SpoolRecord], size: number): Promise<void> {
+    const { writer, budget } = this.#partition;
+    const isPossible =
+      budget.bytesUsed + size + recordBytes({ ...record, body: [new Uint8Array(28)] }) <= BUDGET;
+    try {
+      await appendLarge(writer, record);
+      this.#acknowledged.add(number);
+      assert(isPossible);
+    } catch (error) {
+      assert(error instanceof SpoolError);
+      assertEquals(error.kind === "full", !isPossible);
+      if (!isPossible) this.#impossible.add(number);
+    }
   }
 
   async #read(): Promise<boolean> {
-    const record = await this.#partition.reader.next();
-    if (record === null) return false;
+    const found = await this.#partition.reader.next();
+    if (found === null) return false;
+    const record = await this.#whole(found);
+    if (record === null) return true;
     const number = numberOf(record);
     assert(!this.#handedOut.has(number), `${number} came twice`);
     assert(number < this.#next && !this.#impossible.has(number), `${number} was never accepted`);
@@ -290,6 +329,28 @@ class Run {
     this.#handedOut.add(number);
     this.#inHand.push(record);
     return true;
+  }
+
+  /** The record with its body; null, and settled, when that is lost, which only happens to what was not acknowledged. */
+  async #whole(found: StoredRecord): Promise<StoredRecord | null> {
+    const { reader } = this.#partition;
+    try {
+      return await whole(reader, found);
+    } catch (error) {
+      const number = Number(/^record (\d+) /.exec(new TextDecoder().decode(found.meta))?.[1]);
+      if (error instanceof LargeBodyLost) assert(!this.#acknowledged.has(number), `${number} lost its body`);
+      else if (!(error instanceof StorageError)) throw error;
+      else if (this.#acknowledged.has(number)) return await this.#again(found, number);
+      reader.settle(found.position);
+      return null;
+    }
+  }
+
+  /** The disk failed once. */
+  async #again(found: StoredRecord, number: number): Promise<StoredRecord> {
+    const record = await whole(this.#partition.reader, found);
+    assertEquals(numberOf(record), number);
+    return record;
   }
 
   #settle(record: StoredRecord): void {

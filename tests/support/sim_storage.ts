@@ -79,7 +79,7 @@ export class SimStorage implements Storage {
   /** Bytes of all files. */
   get bytes(): number {
     let bytes = 0;
-    for (const { content } of this.files.values()) bytes += content.length;
+    for (const { content } of new Set(this.files.values())) bytes += content.length;
     return bytes;
   }
 
@@ -98,7 +98,7 @@ export class SimStorage implements Storage {
       if (!this.files.has(path) && this.#random() < 0.5) this.files.set(path, file);
     }
     this.#removed.clear();
-    for (const file of this.files.values()) {
+    for (const file of new Set(this.files.values())) {
       for (const change of file.unsynced) {
         const kept = this.#random();
         if (kept < 0.3) continue;
@@ -195,6 +195,16 @@ export class SimStorage implements Storage {
       this.files.delete(from);
       this.files.set(to, file);
       this.#syncFolder(from);
+      this.#syncFolder(to);
+    });
+  }
+
+  link(from: string, to: string): Promise<void> {
+    return this.call("link", from, () => {
+      const file = this.files.get(from);
+      if (!file || !this.folders.has(parentOf(to))) throw missing(from);
+      if (this.files.has(to)) throw new StorageError("exists", `${to} exists`);
+      this.files.set(to, file);
       this.#syncFolder(to);
     });
   }

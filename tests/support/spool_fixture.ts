@@ -1,4 +1,7 @@
 import { FAIR_LIMITS, type FairLimits } from "../../src/spool/fair_limits.ts";
+import { concatBytes } from "../../src/core/bytes.ts";
+import { encodeLargeBody, type LargeBody } from "../../src/spool/large_body.ts";
+import type { Leftover } from "../../src/spool/large_leftovers.ts";
 import { ControlBlock } from "../../src/spool/control_block.ts";
 import { DiskBudget } from "../../src/spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss, type StoredRecord } from "../../src/spool/partition_reader.ts";
@@ -41,6 +44,7 @@ export interface PartitionSettings {
   readonly fairLimits?: FairLimits;
   readonly recordAgeMsMax?: number;
   readonly heldStretchesMax?: number;
+  readonly leftovers?: readonly Leftover[];
 }
 
 /** Opens a partition, writer first as a lane does. */
@@ -50,7 +54,7 @@ export async function openPartition(
 ): Promise<Partition> {
   const clock = new ManualClock(STARTED_MS);
   const metrics = new Metrics(METRIC_LAYOUT);
-  const { backlogShare = 0, freshMs = 10_000, fairLimits = FAIR_LIMITS } = given;
+  const { backlogShare = 0, freshMs = 10_000, fairLimits = FAIR_LIMITS, leftovers = [] } = given;
   const { control = new ControlBlock(), budget = DiskBudget.create(1 << 30), folder = PARTITION } = given;
   const losses: SpoolLoss[] = [];
   const common = { storage, folder, control, budget, clock, metrics };
@@ -64,13 +68,16 @@ export async function openPartition(
     fairLimits,
     recordAgeMsMax: given.recordAgeMsMax ?? 86_400_000,
     ...given.heldStretchesMax === undefined ? {} : { heldStretchesMax: given.heldStretchesMax },
+    leftovers,
     onLoss: (loss) => losses.push(loss),
   });
   return { writer, reader, control, budget, metrics, clock, losses };
 }
 
 /** Closes both halves. */
-export async function closePartition({ writer, reader }: Partition): Promise<void> {
+export async function closePartition(
+  { writer, reader }: Pick<Partition, "writer" | "reader">,
+): Promise<void> {
   await writer.close();
   await reader.close();
 }
@@ -107,6 +114,31 @@ export function numberOf(
     stored.body.length === body.length && stored.body.every((byte, i) => byte === body[i]);
   if (!isSame) throw new Error(`Record ${match[1]} came back changed`);
   return Number(match[1]);
+}
+
+/** Appends a record whose body has a file of its own, as a lane does. */
+export async function appendLarge(
+  writer: Pick<PartitionWriter, "append" | "openLarge">,
+  record: SpoolRecord,
+): Promise<LargeBody> {
+  const upload = await writer.openLarge();
+  try {
+    for (const piece of record.body) await upload.write([piece]);
+    const large = await upload.seal();
+    await writer.append({ ...record, body: [encodeLargeBody(large)], isLarge: true });
+    upload.keep();
+    return large;
+  } finally {
+    await upload.discard();
+  }
+}
+
+/** The record with its body, wherever that lies. */
+export async function whole(reader: PartitionReader, record: StoredRecord): Promise<StoredRecord> {
+  if (record.large === null) return record;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of reader.readLarge(record.large)) pieces.push(piece);
+  return { ...record, body: concatBytes(pieces) };
 }
 
 /** All records that can be read now. */
