@@ -34,8 +34,14 @@ export interface System {
    * @throws {Deno.errors.AlreadyExists}
    */
   writeNew(path: string, content: string | Uint8Array): void;
+  /** Replaces a file or makes it, as one step, readable by its owner only, and the folders above it. */
+  writeSecret(path: string, content: string): void;
+  /** @throws {Deno.errors.NotFound} */
+  remove(path: string): void;
   /** Asks whoever sits at the terminal; null when nobody does. */
   confirm(question: string): boolean | null;
+  /** Asks for a line of text; null when nobody can be asked. */
+  ask(question: string): string | null;
   /** Runs a node until it has stopped; calls `onReady` once it takes traffic; resolves with the exit code. */
   runNode(loaded: LoadedConfig, onReady?: () => void): Promise<number>;
 }

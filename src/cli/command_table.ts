@@ -3,6 +3,12 @@ import { type Command, EXIT } from "./command.ts";
 import { configCheckCommand } from "./config_check_command.ts";
 import { configInitCommand } from "./config_init_command.ts";
 import { configShowCommand } from "./config_show_command.ts";
+import {
+  credentialsGenerateCommand,
+  credentialsRemoveCommand,
+  credentialsSetCommand,
+  credentialsShowCommand,
+} from "./credentials_commands.ts";
 import { devCommand } from "./dev_command.ts";
 import { healthcheckCommand } from "./healthcheck_command.ts";
 import { renderHelp } from "./help.ts";
@@ -40,6 +46,10 @@ export const COMMANDS: readonly Command[] = [
   configInitCommand,
   configCheckCommand,
   configShowCommand,
+  credentialsGenerateCommand,
+  credentialsShowCommand,
+  credentialsSetCommand,
+  credentialsRemoveCommand,
   healthcheckCommand,
   spoolLsCommand,
   spoolShowCommand,

@@ -1,16 +1,16 @@
 import { ConfigError, type Problem } from "../config/config_error.ts";
+import { credentialsPath, generateCredentials, renderCredentials } from "../config/credentials_file.ts";
 import { renderConfigFile } from "../config/key_table.ts";
 import { DEFAULT_CONFIG_DIR, loadConfig } from "../config/load_config.ts";
-import { checkRunnable } from "./check_runnable.ts";
 import { type Command, EXIT, type Invocation, type System } from "./command.ts";
 
 /** `landfall config init` */
 export const configInitCommand: Command = {
   name: "config init",
-  about: "Write a commented config.yml",
+  about: "Write a commented config.yml, and an identity for mode managed",
   details: "Asks nothing and never overwrites.",
   flags: {
-    mode: { value: "MODE", about: "proxy (the default) or static" },
+    mode: { value: "MODE", about: "proxy (the default), static or managed" },
     upstream: {
       short: "u",
       value: "URL",
@@ -24,7 +24,7 @@ export const configInitCommand: Command = {
     ]);
     const file = `${configDir ?? DEFAULT_CONFIG_DIR}/config.yml`;
     const text = renderConfigFile(values);
-    checkFlags(values, file, text, system);
+    const mode = checkFlags(values, file, text, system);
     try {
       system.writeNew(file, text);
     } catch (error) {
@@ -32,12 +32,25 @@ export const configInitCommand: Command = {
       throw new Error(`${file} exists already and was left alone`);
     }
     system.out(`Wrote ${file}\n`);
+    if (mode === "managed") createIdentity(file.slice(0, file.lastIndexOf("/")), system);
     return EXIT.ok;
   },
 };
 
+/** Leaves an identity alone that is there. */
+function createIdentity(dir: string, system: System): void {
+  const path = credentialsPath(dir);
+  try {
+    const credentials = generateCredentials();
+    system.writeNew(path, renderCredentials(credentials));
+    system.out(`Wrote ${path}, public key ${credentials.publicKey}\n`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
 /** Loads what is about to be written, so that a wrong flag is refused by the rule that would refuse the file. */
-function checkFlags(values: ReadonlyMap<string, string>, file: string, text: string, system: System): void {
+function checkFlags(values: ReadonlyMap<string, string>, file: string, text: string, system: System): string {
   const sources = {
     ...system.sources,
     env: () => undefined,
@@ -47,8 +60,7 @@ function checkFlags(values: ReadonlyMap<string, string>, file: string, text: str
     },
   };
   try {
-    const problems = checkRunnable(loadConfig({ dir: file.slice(0, file.lastIndexOf("/")), sources }));
-    if (problems.length > 0) throw new ConfigError(problems);
+    return loadConfig({ dir: file.slice(0, file.lastIndexOf("/")), sources }).config.relay.mode;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(error.problems.map((problem): Problem => {

@@ -21,6 +21,14 @@ export function processSystem(): System {
       const bytes = typeof content === "string" ? utf8(content) : content;
       Deno.writeFileSync(path, bytes, { createNew: true, mode: FILE_MODE });
     },
+    writeSecret(path, content) {
+      Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      const part = `${path}.${crypto.randomUUID()}`;
+      Deno.writeFileSync(part, utf8(content), { createNew: true, mode: FILE_MODE });
+      Deno.renameSync(part, path);
+    },
+    remove: (path) => Deno.removeSync(path),
+    ask: (question) => Deno.stdin.isTerminal() ? globalThis.prompt(`${question}:`) : null,
     confirm: (question) => Deno.stdin.isTerminal() ? globalThis.confirm(question) : null,
     async runNode(loaded, onReady) {
       configureLogging(loaded.config.logging);

@@ -1,5 +1,6 @@
 /** The node's identity: `credentials.json`, environment and flags (control reference, section 2). */
-import { readDocument } from "./config_document.ts";
+import { KeyError, PublicKey, SecretKey } from "../protocol/signature.ts";
+import { type ConfigDocument, readDocument } from "./config_document.ts";
 import type { Origin, Problem } from "./config_error.ts";
 import type { ConfigSources } from "./config_sources.ts";
 import type { Setting } from "./environment.ts";
@@ -38,14 +39,30 @@ export function loadCredentials(
     const rule = `incomplete: ${missing.join(" and ")} missing`;
     return { value: null, problems: [{ origin, key: "credentials", rule }] };
   }
-  const result = validate(tree, {
-    schema: credentialsSchema,
-    prefix: PREFIX,
-    originOf: (path, at): Origin =>
-      origins.get(String(path[0])) ??
-        (document ? { kind: "file", place: document.locate(path, at) } : { kind: "default" }),
-  });
-  return "value" in result
-    ? { value: result.value, problems: [] }
-    : { value: null, problems: result.problems };
+  const originOf = originFinder(document, origins);
+  const result = validate(tree, { schema: credentialsSchema, prefix: PREFIX, originOf });
+  if (!("value" in result)) return { value: null, problems: result.problems };
+  const problem = keyProblem(result.value);
+  if (problem === null) return { value: result.value, problems: [] };
+  const [part, rule] = problem;
+  const origin = originOf([part], "value");
+  return { value: null, problems: [{ origin, key: PREFIX + part, rule }] };
+}
+
+function originFinder(document: ConfigDocument | null, origins: ReadonlyMap<string, Origin>) {
+  return (path: readonly PropertyKey[], at: "key" | "value"): Origin =>
+    origins.get(String(path[0])) ??
+      (document ? { kind: "file", place: document.locate(path, at) } : { kind: "default" });
+}
+
+/** An upstream would only say that signatures are wrong, so keys that do not fit are told here. */
+function keyProblem({ publicKey, secretKey }: Credentials): [part: string, rule: string] | null {
+  try {
+    const { text } = SecretKey.parse(secretKey).publicKey;
+    if (text === PublicKey.parse(publicKey).text) return null;
+    return ["public_key", "does not belong to the secret key"];
+  } catch (error) {
+    if (error instanceof KeyError) return ["secret_key", error.message];
+    throw error;
+  }
 }

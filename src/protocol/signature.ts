@@ -32,7 +32,7 @@ const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 const ZERO_BYTE = new Uint8Array(1);
 const BASE64URL = /^[\w-]*$/;
 
-/** Text that is no key. The message never shows it. */
+/** Text that is no key. The message is what follows its name, and never shows it. */
 export class KeyError extends Error {
   override readonly name = "KeyError";
 }
@@ -52,7 +52,7 @@ export class PublicKey {
   /** @throws {KeyError} not 32 bytes in base64url */
   static parse(text: string): PublicKey {
     const bytes = decode(text);
-    if (bytes === null || bytes.length !== SEED_BYTES) throw new KeyError("not a public key of 32 bytes");
+    if (bytes === null || bytes.length !== SEED_BYTES) throw new KeyError("is not a public key of 32 bytes");
     return new PublicKey(encode(bytes), bytes);
   }
 
@@ -88,11 +88,11 @@ export class SecretKey {
   static parse(text: string): SecretKey {
     const bytes = decode(text);
     if (bytes === null || bytes.length !== SEED_BYTES && bytes.length !== SECRET_AND_PUBLIC_BYTES) {
-      throw new KeyError("not a secret key of 32 or 64 bytes");
+      throw new KeyError("is not a secret key of 32 or 64 bytes");
     }
     const key = new SecretKey(bytes.slice(0, SEED_BYTES));
     if (bytes.length > SEED_BYTES && key.publicKey.text !== encode(bytes.subarray(SEED_BYTES))) {
-      throw new KeyError("the public half does not belong to the secret one");
+      throw new KeyError("holds a public half that does not belong to the secret one");
     }
     return key;
   }

@@ -19,6 +19,8 @@ export interface CliRun {
   readonly written: Readonly<Record<string, string>>;
   /** Questions asked. */
   readonly questions: readonly string[];
+  /** Files deleted. */
+  readonly removed: readonly string[];
 }
 
 /** Runs a command line in a process that is made up. */
@@ -28,6 +30,8 @@ export async function runFakeCli(
     readonly storage?: Storage;
     /** Answer to every question; absent when there is no terminal. */
     readonly answer?: boolean;
+    /** Answers to questions for text, in order. */
+    readonly lines?: readonly string[];
   } = {},
 ): Promise<CliRun> {
   let out = "";
@@ -36,6 +40,8 @@ export async function runFakeCli(
   const written: Record<string, string> = {};
   const outBytes: Uint8Array[] = [];
   const questions: string[] = [];
+  const removed: string[] = [];
+  const lines = [...o.lines ?? []];
   const system: System = {
     sources: fakeSources(o),
     clock: o.clock ?? systemClock,
@@ -45,6 +51,15 @@ export async function runFakeCli(
     writeNew(path, content) {
       if (o.files?.[path] !== undefined) throw new Deno.errors.AlreadyExists(path);
       written[path] = typeof content === "string" ? content : new TextDecoder().decode(content);
+    },
+    writeSecret: (path, content) => void (written[path] = content),
+    remove(path) {
+      if (o.files?.[path] === undefined) throw new Deno.errors.NotFound(path);
+      removed.push(path);
+    },
+    ask(question) {
+      questions.push(question);
+      return lines.shift() ?? null;
     },
     confirm(question) {
       questions.push(question);
@@ -56,5 +71,5 @@ export async function runFakeCli(
     },
   };
   const code = await runCli(args, system);
-  return { code, out, outBytes, err, started, written, questions };
+  return { code, out, outBytes, err, started, written, questions, removed };
 }

@@ -5,9 +5,12 @@ import { base64url, uuid } from "../value_kind.ts";
 const SEED_CHARS = 43;
 const KEY_PAIR_CHARS = 86;
 
+/** How ids of nodes are read. */
+export const ID_KIND = uuid;
+
 /** `credentials.json`: identity of this node at its upstream (control reference, sections 2 and 3). */
 export const credentialsSchema = section({
-  id: field(uuid, { default: "", derived: true, about: "Id of this node" }),
+  id: field(ID_KIND, { default: "", derived: true, about: "Id of this node" }),
   public_key: field(base64url(SEED_CHARS), { default: "", derived: true, about: "Ed25519 public key" }),
   secret_key: field(base64url(SEED_CHARS, KEY_PAIR_CHARS), {
     default: "",

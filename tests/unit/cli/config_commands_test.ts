@@ -34,9 +34,15 @@ Deno.test("config init: a wrong flag is named and nothing is written", async () 
   const wrong = await runFakeCli(["config", "init", "--mode", "proxi"]);
   assertEquals([wrong.code, wrong.written], [78, {}]);
   assertStringIncludes(wrong.err, "--mode: relay.mode: must be one of managed, proxy, static");
-  const managed = await runFakeCli(["config", "init", "--mode", "managed"]);
-  assertEquals(managed.code, 78);
-  assertStringIncludes(managed.err, "--mode: relay.mode: mode managed is not available yet");
+});
+
+Deno.test("config init: mode managed gets an identity, unless there is one", async () => {
+  const { code, out, written } = await runFakeCli(["config", "init", "--mode", "Managed"]);
+  assertEquals([code, Object.keys(written)], [0, [".landfall/config.yml", ".landfall/credentials.json"]]);
+  assertStringIncludes(out, JSON.parse(written[".landfall/credentials.json"]!).public_key);
+  const there = { ".landfall/credentials.json": JSON.stringify(KEYS) };
+  const again = await runFakeCli(["config", "init", "--mode", "managed"], { files: there });
+  assertEquals([again.code, Object.keys(again.written)], [0, [".landfall/config.yml"]]);
 });
 
 Deno.test("config init: a flag cannot bring keys of its own into the file", async () => {

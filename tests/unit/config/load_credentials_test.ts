@@ -53,3 +53,14 @@ Deno.test("credentials: a misspelt key names the nearest one", () => {
     ".landfall/credentials.json:1:2: credentials.ids: unknown key (did you mean id?)",
   ]);
 });
+
+Deno.test("credentials: keys that do not belong together are refused before an upstream would refuse them", () => {
+  const other = "o2dySG5yjwmqANHMUbBpJZHaS2cR3BoS3gIoVXBpaUU";
+  assertEquals(problems(STORED, { RELAY_PUBLIC_KEY: other }), [
+    "RELAY_PUBLIC_KEY: credentials.public_key: does not belong to the secret key",
+  ]);
+  const doubled = "A".repeat(86);
+  assertEquals(problems(STORED, { RELAY_SECRET_KEY: doubled }), [
+    "RELAY_SECRET_KEY: credentials.secret_key: holds a public half that does not belong to the secret one",
+  ]);
+});
