@@ -10,6 +10,8 @@ export interface BackoffOptions {
   readonly jitter?: number;
   /** Source of randomness in [0, 1). */
   readonly random?: () => number;
+  /** Whether the first delay is none at all; the second one is `baseMs` then. */
+  readonly startsAtOnce?: boolean;
 }
 
 /**
@@ -30,10 +32,12 @@ export class Backoff {
 
   /** The delay before the next attempt, in milliseconds. */
   next(): number {
-    const { baseMs, factor, maxMs, jitter = 0 } = this.#options;
-    // The power overflows to Infinity after some hundred attempts, which `min` turns into the ceiling.
-    const delayMs = Math.min(maxMs, baseMs * factor ** this.attempts);
+    const { baseMs, factor, maxMs, jitter = 0, startsAtOnce = false } = this.#options;
+    const power = startsAtOnce ? this.attempts - 1 : this.attempts;
     this.attempts++;
+    if (power < 0) return 0;
+    // The power overflows to Infinity after some hundred attempts, which `min` turns into the ceiling.
+    const delayMs = Math.min(maxMs, baseMs * factor ** power);
     return jitter === 0 ? delayMs : delayMs * (1 - jitter * this.#random());
   }
 

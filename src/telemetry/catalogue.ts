@@ -80,6 +80,7 @@ const ROUTES = [
   "forward",
   "healthcheck",
   "live",
+  "relay",
   "preflight",
   "other",
 ];
@@ -151,6 +152,35 @@ export const METRICS = {
   duplicatesPossible: counter(
     "redelivered_records",
     "Records sent again after a restart because their end was not on disk.",
+  ),
+
+  queries: counter("upstream_queries", "Questions of the control plane to the upstream, by how they ended.", {
+    query: [
+      "challenge",
+      "response",
+      "project_configs",
+      "global_config",
+      "public_keys",
+      "outcomes",
+      "metrics",
+      "other",
+    ],
+    result: ["ok", "network", "refused", "invalid", "aborted", "other"],
+  }),
+  authenticated: gauge("authenticated", "1 while the node is registered at its upstream (mode managed)."),
+  projectFetches: counter("project_fetches", "Project states asked for, by what the upstream said.", {
+    result: ["ok", "unchanged", "disabled", "pending", "invalid", "failed", "other"],
+  }),
+  projectsCached: gauge("projects_cached", "Keys in the project cache, by what is known of them.", {
+    state: ["enabled", "disabled", "pending", "other"],
+  }),
+  projectsEvicted: counter("projects_evicted", "Project states forgotten.", {
+    reason: ["expired", "full", "other"],
+  }),
+  relaysKnown: gauge("downstream_relays", "Relays downstream that were looked up and are remembered."),
+  globalConfigAge: gauge(
+    "global_config_age_seconds",
+    "Age of the upstream's global configuration (mode managed).",
   ),
 
   workerRestarts: counter("worker_restarts", "Lane halves restarted after they died.", {

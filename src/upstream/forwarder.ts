@@ -27,6 +27,7 @@ import type { HttpClient } from "./http_client.ts";
 import type { OutageState } from "./outage.ts";
 import { Reachability, retryBackoff } from "./reachability.ts";
 import type { ClientRequest } from "./request_head.ts";
+import type { RequestSigner } from "./request_signer.ts";
 import { UpstreamError } from "./upstream_error.ts";
 import { prepareBody, probeRequest, recordRequest } from "./upstream_request.ts";
 
@@ -45,7 +46,9 @@ export interface ForwarderOptions<Job extends ForwardJob = ForwardJob> {
   readonly encoder: BodyEncoder;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly relayId: string | null;
+  readonly signer: RequestSigner;
+  /** Whether nothing is sent until {@link Forwarder.hold} says otherwise. */
+  readonly isHeld?: boolean;
   readonly maxConcurrent: number;
   /** First delay before a record is sent again. */
   readonly retryDelayMs: number;
@@ -71,6 +74,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   readonly #stop = new AbortController();
   readonly #failed = Promise.withResolvers<never>();
   #inFlight = 0;
+  #isHeld: boolean;
   #changed: PromiseWithResolvers<void> | null = null;
   #lastError: ForwarderState["lastError"] = null;
   #warnedMs = -Infinity;
@@ -78,9 +82,10 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
 
   constructor(options: ForwarderOptions<Job>) {
     this.#o = options;
+    this.#isHeld = options.isHeld ?? false;
     this.#reach = new Reachability({
       ...options,
-      probe: (signal) => this.#send(probeRequest(options.relayId), signal),
+      probe: (signal) => this.#send(probeRequest(options.signer.idHeaders()), signal),
       onChange: () => this.#wake(),
     });
   }
@@ -103,6 +108,12 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     this.#finished = Promise.race([this.#pull(), this.#failed.promise]);
   }
 
+  /** Keeps all records back, or no longer; those under way go on. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#wake();
+  }
+
   /** Finishes what is under way within `graceMs`, gives up the rest, and closes the client. */
   async stop(graceMs: number): Promise<void> {
     this.#stop.abort();
@@ -120,7 +131,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   async #pull(): Promise<void> {
     const { source, maxConcurrent } = this.#o;
     while (!this.#stop.signal.aborted) {
-      if (this.#inFlight >= maxConcurrent || this.#reach.isHeld) {
+      if (this.#inFlight >= maxConcurrent || this.#reach.isHeld || this.#isHeld) {
         await this.#change();
         continue;
       }
@@ -149,13 +160,13 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
 
   /** Sends a record, in another encoding if the upstream refuses the first; null when it was given up. */
   async #deliver(job: Job): Promise<ForwardResult | null> {
-    const { clock, encoder, relayId } = this.#o;
+    const { clock, encoder, signer } = this.#o;
     const stored: EncodedBody = { bytes: job.body, encoding: job.meta.contentEncoding };
     const prepared = prepareBody(job.meta, stored, clock.now() - job.receivedAtMs, encoder);
     let body = prepared instanceof Promise ? await prepared : prepared;
     for (;;) {
       const startedMs = clock.monotonic();
-      const result = await this.#send(recordRequest(job.meta, body, relayId));
+      const result = await this.#send(recordRequest(job.meta, body, signer.envelopeHeaders()));
       if (!result) return null;
       this.#o.metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
       this.#count(body, result);

@@ -24,6 +24,11 @@ export function retryBackoff(baseMs: number, maxMs: number, random: () => number
   return new Backoff({ baseMs, factor: FACTOR, maxMs, jitter: JITTER, random });
 }
 
+/** Delays of what asks the upstream on its own account: at once, then from a second on (control reference, section 11). */
+export function queryBackoff(maxMs: number, random: () => number = Math.random): Backoff {
+  return new Backoff({ baseMs: 1000, factor: FACTOR, maxMs, jitter: JITTER, random, startsAtOnce: true });
+}
+
 /** Options of {@link Reachability}; times in milliseconds. */
 export interface ReachabilityOptions {
   readonly clock: Clock;

@@ -10,7 +10,11 @@ import type { ClientRequest } from "./request_head.ts";
  * An envelope of a project whose id nobody has said goes to the store endpoint without a project, which takes envelopes
  * too, and knows the project by its key.
  */
-export function recordRequest(meta: RequestMeta, body: EncodedBody, relayId: string | null): ClientRequest {
+export function recordRequest(
+  meta: RequestMeta,
+  body: EncodedBody,
+  identity: ClientRequest["headers"],
+): ClientRequest {
   const headers: [string, string][] = [
     ["X-Sentry-Auth", xSentryAuth(meta)],
     ["X-Forwarded-For", meta.forwardedFor],
@@ -25,7 +29,7 @@ export function recordRequest(meta: RequestMeta, body: EncodedBody, relayId: str
       headers.push([name, value]);
     }
   }
-  if (relayId !== null) headers.push(["X-Sentry-Relay-Id", relayId]);
+  for (const [name, value] of identity) headers.push([name, value]);
   return { method: "POST", path: pathOf(meta), headers, body: body.bytes };
 }
 
@@ -35,8 +39,7 @@ function pathOf({ passthrough, projectId }: RequestMeta): string {
 }
 
 /** The request that asks whether an upstream is there (control reference, section 11). */
-export function probeRequest(relayId: string | null): ClientRequest {
-  const headers: [string, string][] = relayId === null ? [] : [["X-Sentry-Relay-Id", relayId]];
+export function probeRequest(headers: ClientRequest["headers"]): ClientRequest {
   return { method: "GET", path: "/api/0/relays/live/", headers, body: null };
 }
 

@@ -20,3 +20,10 @@ Deno.test("Backoff: stays at the ceiling after thousands of attempts", () => {
   const backoff = new Backoff({ baseMs: 1, factor: 2, maxMs: 60_000, jitter: 1 });
   for (let attempt = 0; attempt < 5000; attempt++) assert(backoff.next() <= 60_000);
 });
+
+Deno.test("Backoff: may start at once and grow from the second delay on", () => {
+  const backoff = new Backoff({ baseMs: 1000, factor: 1.5, maxMs: 2000, startsAtOnce: true });
+  assertEquals([1, 2, 3, 4].map(() => backoff.next()), [0, 1000, 1500, 2000]);
+  backoff.reset();
+  assertEquals(backoff.next(), 0);
+});

@@ -6,6 +6,7 @@ import { Metrics } from "../../../src/telemetry/registry.ts";
 import { BodyEncoder } from "../../../src/upstream/body_encoding.ts";
 import { upstreamTarget } from "../../../src/upstream/dial.ts";
 import { Forwarder } from "../../../src/upstream/forwarder.ts";
+import { RequestSigner } from "../../../src/upstream/request_signer.ts";
 import { HttpClient } from "../../../src/upstream/http_client.ts";
 import { eventIdOf, JobSource } from "../../support/job_source.ts";
 import { type Behaviour, ScriptedUpstream } from "../../support/scripted_upstream.ts";
@@ -34,7 +35,7 @@ function setUp(url: string, caCerts: readonly string[] = []) {
     encoder: new BodyEncoder("auto", 1024 * 1024),
     clock: systemClock,
     metrics,
-    relayId: null,
+    signer: new RequestSigner(null, systemClock),
     maxConcurrent: 4,
     retryDelayMs: 10,
     retryIntervalMsMax: 40,

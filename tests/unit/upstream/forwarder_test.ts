@@ -4,6 +4,7 @@ import { Metrics } from "../../../src/telemetry/registry.ts";
 import { BodyEncoder } from "../../../src/upstream/body_encoding.ts";
 import { Forwarder, type ForwarderOptions } from "../../../src/upstream/forwarder.ts";
 import type { ClientRequest, ClientResponse } from "../../../src/upstream/http_client.ts";
+import { RequestSigner } from "../../../src/upstream/request_signer.ts";
 import { UpstreamError } from "../../../src/upstream/upstream_error.ts";
 import { JobSource, type MemoryJob } from "../../support/job_source.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
@@ -62,7 +63,7 @@ function setUp(options: Partial<ForwarderOptions<MemoryJob>> = {}) {
     encoder: new BodyEncoder("auto", 1024 * 1024),
     clock,
     metrics,
-    relayId: null,
+    signer: new RequestSigner(null, clock),
     maxConcurrent: 3,
     retryDelayMs: 1000,
     retryIntervalMsMax: 60_000,

@@ -27,7 +27,7 @@ const META: RequestMeta = {
 const BODY = { bytes: encoder.encode("{}\n"), encoding: "" } as const;
 
 Deno.test("recordRequest has the headers of the ingestion reference, section 6.2", () => {
-  assertEquals(recordRequest(META, { ...BODY, encoding: "zstd" }, "a-relay"), {
+  assertEquals(recordRequest(META, { ...BODY, encoding: "zstd" }, [["X-Sentry-Relay-Id", "a-relay"]]), {
     method: "POST",
     path: "/api/42/envelope/",
     headers: [
@@ -47,7 +47,7 @@ Deno.test("recordRequest has the headers of the ingestion reference, section 6.2
 });
 
 Deno.test("recordRequest leaves out what is unknown", () => {
-  const { headers } = recordRequest({ ...META, client: null, origin: null, userAgent: null }, BODY, null);
+  const { headers } = recordRequest({ ...META, client: null, origin: null, userAgent: null }, BODY, []);
   assertEquals(headers, [
     ["Content-Type", "application/x-sentry-envelope"],
     ["X-Sentry-Auth", "Sentry sentry_key=9ec79c33ec9942ab8353589fcb2e04dc, sentry_version=7"],
@@ -57,20 +57,20 @@ Deno.test("recordRequest leaves out what is unknown", () => {
 
 Deno.test("recordRequest hands on the client hints as the headers they came as", () => {
   const clientHints = [["sec-ch-ua", '"A";v="1"'], ["sec-ch-ua-model", "b"]] as const;
-  const { headers } = recordRequest({ ...META, clientHints }, BODY, null);
+  const { headers } = recordRequest({ ...META, clientHints }, BODY, []);
   assertEquals(headers.slice(-2), [["sec-ch-ua", '"A";v="1"'], ["sec-ch-ua-model", "b"]]);
 });
 
 Deno.test("recordRequest sends a body that is no envelope to its own route, with its own type", () => {
   const passthrough = { path: "/api/42/nel/", contentType: "application/reports+json" };
-  const { path, headers } = recordRequest({ ...META, passthrough }, BODY, null);
+  const { path, headers } = recordRequest({ ...META, passthrough }, BODY, []);
   assertEquals([path, headers[0]], ["/api/42/nel/", ["Content-Type", "application/reports+json"]]);
-  const untyped = recordRequest({ ...META, passthrough: { path: "/a", contentType: null } }, BODY, null);
+  const untyped = recordRequest({ ...META, passthrough: { path: "/a", contentType: null } }, BODY, []);
   assertEquals(untyped.headers.map(([name]) => name).includes("Content-Type"), false);
 });
 
 Deno.test("recordRequest sends an envelope of a project nobody named to the store endpoint without one", () => {
-  const { path, headers } = recordRequest({ ...META, projectId: "" }, BODY, null);
+  const { path, headers } = recordRequest({ ...META, projectId: "" }, BODY, []);
   assertEquals([path, headers[0]], ["/api/store/", ["Content-Type", "application/x-sentry-envelope"]]);
 });
 
@@ -82,8 +82,8 @@ Deno.test("prepareBody leaves a body that is no envelope as it came, whatever it
 });
 
 Deno.test("probeRequest asks for liveness with the relay's id, if there is one", () => {
-  assertEquals(probeRequest(null), { method: "GET", path: "/api/0/relays/live/", headers: [], body: null });
-  assertEquals(probeRequest("a-relay").headers, [["X-Sentry-Relay-Id", "a-relay"]]);
+  assertEquals(probeRequest([]), { method: "GET", path: "/api/0/relays/live/", headers: [], body: null });
+  assertEquals(probeRequest([["X-Sentry-Relay-Id", "a-relay"]]).headers, [["X-Sentry-Relay-Id", "a-relay"]]);
 });
 
 const HOUR_MS = 3_600_000;
