@@ -18,8 +18,9 @@ import { type NodeFacts, type NodeStatus, nodeStatus } from "./admin/node_status
 import { forwardOptions, ingestOptions, supportedLanes } from "./lane/half_options.ts";
 import { type HalfSpawner, spawnWorkerHalf } from "./lane/half_host.ts";
 import { DeadLetterControl } from "./lane/dead_letter_control.ts";
+import { ManagedMode } from "./control/managed_mode.ts";
 import { Lane } from "./lane/lane.ts";
-import type { CommonOptions, LearnedLimits } from "./lane/messages.ts";
+import type { CommonOptions, LearnedLimits, ToHalf } from "./lane/messages.ts";
 import { NodeState } from "./lane/node_state.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
 import { RateLimitTable } from "./projects/rate_limit_table.ts";
@@ -57,6 +58,8 @@ export class Node {
   readonly #state = new NodeState();
   readonly #limits = new RateLimitTable();
   readonly #projects: ProjectDirectory;
+  /** Null in modes that ask nobody. */
+  readonly #managed: ManagedMode | null;
   readonly #lanes: Lane[] = [];
   readonly #controls: ControlBlock[] = [];
   readonly #servers: NodeServer[] = [];
@@ -76,6 +79,7 @@ export class Node {
     this.#deps = deps;
     this.#startedMs = deps.clock.monotonic();
     this.#projects = new ProjectDirectory(loaded, deps.sources);
+    this.#managed = this.#projects.fetched = this.#createManaged();
     this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
     this.metrics.include(this.#own.buffer);
   }
@@ -119,6 +123,7 @@ export class Node {
       lanes: this.#lanes.length,
       phase: this.#phase === "running" ? (problems.length === 0 ? "ready" : "unready") : nameOf(this.#phase),
       problems,
+      registration: this.#managed?.registration.kind ?? null,
       uptimeSeconds: (this.#deps.clock.monotonic() - this.#startedMs) / 1000,
     };
     return nodeStatus(facts, this.metrics);
@@ -139,6 +144,7 @@ export class Node {
     const left = (): number => Math.max(0, end - clock.monotonic());
     await Promise.all(this.#lanes.map((lane) => lane.stop("ingest", left())));
     await Promise.all(this.#lanes.map((lane) => lane.stop("forward", left())));
+    await this.#managed?.stop();
     await this.#close();
     log.info("stopped", {
       waiting: this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0),
@@ -152,6 +158,8 @@ export class Node {
     this.#folder = await openSpoolFolder(storage, config.spool.envelopes.path, config.lanes);
     this.#budget = DiskBudget.create(config.spool.envelopes.maxDiskSize, this.#folder.bytes);
     this.#port = config.relay.port;
+    await this.#managed?.load();
+    this.#managed?.start();
     for (const partitionDir of this.#folder.partitions) {
       const lane = this.#createLane(partitionDir);
       this.#lanes.push(lane);
@@ -201,21 +209,53 @@ export class Node {
       metrics: this.#own,
       options: {
         ingest: (port) => ingestOptions(this.#loaded, common(buffers.ingest), port),
-        forward: () => forwardOptions(this.#loaded, common(buffers.forward), this.#folder!.leftovers[index]!),
+        forward: () =>
+          forwardOptions(
+            this.#loaded,
+            common(buffers.forward),
+            this.#folder!.leftovers[index]!,
+            this.#managed?.isHeld ?? false,
+          ),
       },
+      onWanted: (keys) => this.#managed?.want(keys),
+      onRelay: (question, answer) => void this.#managed?.answer(question).then(answer),
       onLimits: (learned) => this.#learn(learned),
     });
   }
 
   #learn({ key, limits }: LearnedLimits): void {
     this.#limits.learn(key, limits, this.#deps.clock.now());
-    for (const lane of this.#lanes) lane.broadcast({ type: "limits", key, limits });
+    this.#broadcast({ type: "limits", key, limits });
+  }
+
+  #createManaged(): ManagedMode | null {
+    const { config, credentials } = this.#loaded;
+    if (config.relay.mode !== "managed" || credentials === null) return null;
+    const { clock, storage } = this.#deps;
+    return new ManagedMode({
+      loaded: this.#loaded,
+      credentials,
+      clock,
+      storage,
+      metrics: this.#own,
+      cachePath: `${config.spool.envelopes.path}/projects.cache`,
+      onChanges: (changes) =>
+        this.#broadcast({ type: "project_changes", changes: this.#projects.overlaid(changes) }),
+      onGlobal: (global) => this.#broadcast({ type: "global", config: global }),
+      onHeld: (isHeld) => this.#broadcast({ type: "hold", isHeld }),
+    });
+  }
+
+  #broadcast(message: ToHalf): void {
+    for (const lane of this.#lanes) lane.broadcast(message);
   }
 
   /** Why the node cannot take traffic. An upstream that is down is no reason: that is what the spool is for. */
   #problems(): string[] {
     const problems: string[] = [];
     if (!this.#lanes.every((lane) => lane.isUp)) problems.push("a lane restarts");
+    const unregistered = this.#loaded.config.auth.ready === "authenticated" ? this.#managed?.problem : null;
+    if (unregistered) problems.push(unregistered);
     if (this.#controls.some((control) => control.unhealthy)) problems.push("the disk refuses writes");
     if (this.#budget.bytesUsed >= this.#budget.bytesMax * SPOOL_FULL_SHARE) {
       problems.push("the spool is full");
@@ -242,8 +282,9 @@ export class Node {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(TICK_MS, signal);
       this.#observe();
+      this.#managed?.tick();
       const snapshot = this.#projects.reloadIfDue(this.#deps.clock.monotonic());
-      if (snapshot) { for (const lane of this.#lanes) lane.broadcast({ type: "projects", snapshot }); }
+      if (snapshot) this.#broadcast({ type: "projects", snapshot });
     }
   }
 
@@ -256,6 +297,7 @@ export class Node {
 
   async #abandon(): Promise<void> {
     for (const lane of this.#lanes) lane.terminate();
+    await this.#managed?.stop();
     await this.#close();
   }
 }

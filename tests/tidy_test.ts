@@ -13,7 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["protocol"],
   ["config", "telemetry"],
   ["guard", "spool", "projects", "upstream", "outcomes"],
-  ["listener", "admin"],
+  ["listener", "admin", "control"],
   ["lane", "node.ts"],
   ["cli", "main.ts"],
 ];

@@ -14,6 +14,8 @@ export interface NodeFacts {
   readonly phase: NodePhase;
   /** Why the node is not ready; empty when it is. */
   readonly problems: readonly string[];
+  /** State of the registration at the upstream; `null` in modes that need none. */
+  readonly registration: "unregistered" | "registered" | "renewing" | "denied" | null;
   readonly uptimeSeconds: number;
 }
 
@@ -24,6 +26,8 @@ export interface NodeStatus extends NodeFacts {
   /** Requests answered with a status of 400 or above. */
   readonly refused: number;
   readonly accepted: number;
+  /** Public keys by what the project cache knows of them (mode `managed`). */
+  readonly projects: { readonly enabled: number; readonly disabled: number; readonly pending: number };
   readonly spool: { readonly waiting: number; readonly bytes: number; readonly bytesMax: number };
   readonly forward: {
     readonly delivered: number;
@@ -62,6 +66,11 @@ export function nodeStatus(facts: NodeFacts, metrics: MetricsReader): NodeStatus
     requestsInFlight: metrics.read(METRICS.requestsInFlight),
     refused,
     accepted: metrics.read(METRICS.envelopesAccepted),
+    projects: {
+      enabled: metrics.read(METRICS.projectsCached, "enabled"),
+      disabled: metrics.read(METRICS.projectsCached, "disabled"),
+      pending: metrics.read(METRICS.projectsCached, "pending"),
+    },
     spool: {
       waiting: metrics.read(METRICS.spoolWaiting),
       bytes: metrics.read(METRICS.spoolBytes),

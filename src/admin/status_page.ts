@@ -82,7 +82,9 @@ function draw(s, at) {
   byId("problems").textContent = s.problems.join(", ");
   byId("facts").textContent =
     s.mode + " mode → " + s.upstream + " · " + s.lanes + " lane" + (s.lanes === 1 ? "" : "s") + " · up " +
-    Math.floor(s.uptimeSeconds / 60) + " min";
+    Math.floor(s.uptimeSeconds / 60) + " min" +
+    (s.registration === null ? "" : " · " + s.registration + " · " + count.format(s.projects.enabled) + " projects known" +
+      (s.projects.pending ? ", " + count.format(s.projects.pending) + " pending" : ""));
   byId("tiles").replaceChildren(
     tile("requests", rate(s.requests, last ? last.s.requests : 0)),
     tile("envelopes accepted", count.format(s.accepted)),

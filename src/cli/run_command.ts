@@ -6,7 +6,7 @@ import { type Command, type Flag, type Invocation, UsageError } from "./command.
 
 /** Flags that set a key, in the order in which they win (control reference, section 2, `relay run`). */
 const SETTING_FLAGS: Readonly<Record<string, Flag & { readonly key: string }>> = {
-  mode: { key: "relay.mode", value: "MODE", about: "proxy or static" },
+  mode: { key: "relay.mode", value: "MODE", about: "managed, proxy or static" },
   upstream: { key: "relay.upstream", short: "u", value: "URL", about: "Where envelopes are forwarded to" },
   host: { key: "relay.host", short: "H", value: "IP", about: "Address to listen on" },
   port: { key: "relay.port", short: "P", value: "PORT", about: "Port to listen on" },

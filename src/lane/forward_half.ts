@@ -17,8 +17,9 @@ import { BodyEncoder } from "../upstream/body_encoding.ts";
 import { upstreamTarget } from "../upstream/dial.ts";
 import { Forwarder } from "../upstream/forwarder.ts";
 import { HttpClient } from "../upstream/http_client.ts";
+import { RequestSigner } from "../upstream/request_signer.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
-import { admissionOf, type HalfDeps, updatePolicy } from "./half_policy.ts";
+import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { ForwardOptions } from "./messages.ts";
 import { SpoolSource } from "./spool_source.ts";
@@ -37,7 +38,7 @@ interface Running {
   readonly deadLetter: DeadLetter;
   readonly source: SpoolSource;
   readonly wanted: WantedKeys;
-  readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished">;
+  readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished" | "hold">;
 }
 
 /** A forward half that waits for its `start`. */
@@ -55,11 +56,18 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         running.forwarder.finished.catch(fail);
         return port.post({ type: "started", port: null });
       case "projects":
+      case "project_changes":
+      case "global":
       case "limits":
         if (!running) return;
         updatePolicy(running.admission, message, clock.now());
-        if (message.type === "projects") running.source.projectsChanged();
+        if (message.type === "project_changes") running.wanted.known(knownKeys(message.changes));
+        if (message.type === "projects" || message.type === "project_changes") {
+          running.source.projectsChanged();
+        }
         return;
+      case "hold":
+        return running?.forwarder.hold(message.isHeld);
       case "spool":
         if (running) answerSpoolTask(port, message, doSpoolTask(running.deadLetter, message.task));
         return;
@@ -100,6 +108,7 @@ async function start(
   const deadLetter = await DeadLetter.open({ ...partition, bytesMax: options.deadLetterBytesMax });
   const encoder = new BodyEncoder(options.upstream.encoding, options.bodyBytesMax);
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
+  admission.projects.onStale = (key) => wanted.want(key);
   const source = new SpoolSource({
     reader,
     deadLetter,
@@ -118,7 +127,8 @@ async function start(
     clock,
     metrics,
     client: clientOf(o, clock, metrics),
-    relayId: o.relayId,
+    signer: new RequestSigner(o.identity, clock),
+    isHeld: o.isHeld,
     maxConcurrent: o.maxConcurrent,
     retryDelayMs: o.retryDelayMs,
     retryIntervalMsMax: o.retryIntervalMsMax,

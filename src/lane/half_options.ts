@@ -25,6 +25,7 @@ export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, p
     memoryAck: spool.ack === "memory" ? { bytesMax: spool.ackMemory / lanes, delayMs: spool.ackDelay } : null,
     shed: { bulkyShare: spool.shed.bulkyFrom, costlyShare: spool.shed.costlyFrom },
     itemLimits: limits,
+    answersRelays: relay.mode === "managed",
     acceptUnknownItems: config.routing.acceptUnknownItems,
     passing: passingOptions(config),
     listener: {
@@ -82,6 +83,7 @@ export function forwardOptions(
   { config, credentials }: LoadedConfig,
   common: CommonOptions,
   leftovers: readonly Leftover[],
+  isHeld: boolean,
 ): ForwardOptions {
   const { http, limits, spool, relay, lanes } = config;
   return {
@@ -96,7 +98,8 @@ export function forwardOptions(
     upstream: {
       url: relay.upstream,
       hostHeader: http.hostHeader,
-      relayId: credentials?.id ?? null,
+      identity: credentials,
+      isHeld,
       connectTimeoutMs: http.connectionTimeout,
       totalTimeoutMs: http.timeout,
       maxConcurrent: Math.max(1, Math.floor(limits.maxConcurrentRequests / lanes)),

@@ -1,7 +1,7 @@
 /** What both halves of a lane share: what they need of the machine, and the policy they hold copies of. */
 import type { Clock } from "../core/clock.ts";
 import { Admission } from "../projects/admission.ts";
-import { ProjectTable } from "../projects/project_table.ts";
+import { type ProjectChanges, ProjectTable } from "../projects/project_table.ts";
 import { RateLimitTable } from "../projects/rate_limit_table.ts";
 import type { Storage } from "../spool/storage.ts";
 import type { CommonOptions, ToHalf } from "./messages.ts";
@@ -19,12 +19,33 @@ export function admissionOf({ projects, limits }: CommonOptions, nowMs: number):
   return new Admission(new ProjectTable(projects), table);
 }
 
+/** Messages that change the policy of a half. */
+export type PolicyMessage = "projects" | "project_changes" | "global" | "limits";
+
 /** Brings a half's policy up to date; the control plane tells both halves of every lane. */
 export function updatePolicy(
   admission: Admission,
-  message: ToHalf & { readonly type: "projects" | "limits" },
+  message: ToHalf & { readonly type: PolicyMessage },
   nowMs: number,
 ): void {
-  if (message.type === "projects") admission.projects = new ProjectTable(message.snapshot);
-  else admission.limits.learn(message.key, message.limits, nowMs);
+  switch (message.type) {
+    case "projects": {
+      const { onStale } = admission.projects;
+      admission.projects = new ProjectTable(message.snapshot);
+      admission.projects.onStale = onStale;
+      return;
+    }
+    case "project_changes":
+      return admission.projects.apply(message.changes);
+    case "global":
+      admission.projects.global = message.config;
+      return;
+    case "limits":
+      return admission.limits.learn(message.key, message.limits, nowMs);
+  }
+}
+
+/** Keys whose states have arrived. */
+export function knownKeys({ states }: ProjectChanges): string[] {
+  return states.map(([key]) => key);
 }

@@ -7,7 +7,13 @@ import { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
 import { BodyReader } from "../listener/body_reader.ts";
 import { Listener } from "../listener/listener.ts";
-import { healthRoutes, ingestionRoutes, relayRoutes, tunnelRoutes } from "../listener/routes.ts";
+import {
+  downstreamRoutes,
+  healthRoutes,
+  ingestionRoutes,
+  relayRoutes,
+  tunnelRoutes,
+} from "../listener/routes.ts";
 import { countOutcomes } from "../outcomes/count_outcomes.ts";
 import type { Admission } from "../projects/admission.ts";
 import { decodeRequestMeta } from "../protocol/request_meta.ts";
@@ -21,10 +27,11 @@ import { SpoolPressure } from "../spool/spool_pressure.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
 import { Metrics } from "../telemetry/registry.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
-import { admissionOf, type HalfDeps, updatePolicy } from "./half_policy.ts";
+import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { IngestOptions } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
+import { RelayDesk } from "./relay_desk.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
 import { type RecordSink, Submitter } from "./submit.ts";
@@ -38,6 +45,7 @@ interface Running {
   readonly folder: string;
   readonly listener: Listener;
   readonly passing: PassingOn;
+  readonly desk: RelayDesk;
   readonly wanted: WantedKeys;
 }
 
@@ -52,9 +60,15 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         running = await start(message.options, deps, port);
         return port.post({ type: "started", port: running.listener.address.port });
       case "projects":
+      case "project_changes":
+      case "global":
       case "limits":
-        if (running) updatePolicy(running.admission, message, clock.now());
+        if (!running) return;
+        updatePolicy(running.admission, message, clock.now());
+        if (message.type === "project_changes") running.wanted.known(knownKeys(message.changes));
         return;
+      case "relay":
+        return running?.desk.answered(message);
       case "spool": {
         if (!running || message.task.kind !== "requeue") return;
         const { folder, writer } = running;
@@ -70,6 +84,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
     receive: (message) => queue.push(message),
     abandon() {
       running?.passing.close();
+      running?.desk.close();
       running?.wanted.close();
       void running?.listener.close(0);
       void running?.sink.close();
@@ -99,6 +114,7 @@ async function start(
   const pressure = new SpoolPressure({ budget, clock, ...options.shed });
   const { itemLimits, acceptUnknownItems } = options;
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
+  admission.projects.onStale = (key) => wanted.want(key);
   const ingress = new Submitter({
     admission,
     sink,
@@ -125,11 +141,15 @@ async function start(
     itemLimits,
   };
   const passing = passingOn(options, { bodies, metrics, clock, trustedProxies });
+  const desk = new RelayDesk(clock, (message) => port.post(message));
   const routes = [
     ...ingestionRoutes(deps),
     ...tunnelRoutes(deps, o.tunnel),
     ...passing.routes,
     ...relayRoutes(health),
+    ...(options.answersRelays
+      ? downstreamRoutes({ bodies, ask: (q) => desk.ask(q), passOn: passing.endpoint })
+      : []),
     ...(o.healthRoutes ? healthRoutes(health) : []),
   ];
   const listener = await Listener.start({
@@ -141,12 +161,12 @@ async function start(
     metrics,
     clock,
   });
-  return { admission, writer, sink, folder: options.partitionDir, listener, passing, wanted };
+  return { admission, writer, sink, folder: options.partitionDir, listener, passing, wanted, desk };
 }
 
 /** Bodies that are being read finish, their answers leave, the upstream's included, and the spool is closed with all of it on disk. */
 async function stop(
-  { listener, passing, sink, wanted }: Running,
+  { listener, passing, sink, wanted, desk }: Running,
   clock: Clock,
   graceMs: number,
 ): Promise<void> {
@@ -155,6 +175,7 @@ async function stop(
   await listener.waitForBodies(graceMs);
   await listener.close(Math.max(0, end - clock.monotonic()));
   passing.close();
+  desk.close();
   wanted.close();
   await sink.close();
 }

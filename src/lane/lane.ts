@@ -10,6 +10,7 @@
  */
 import { Backoff } from "../core/backoff.ts";
 import type { Clock, Timer } from "../core/clock.ts";
+import type { RelayAnswer, RelayQuestion } from "../protocol/relay_question.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
@@ -43,6 +44,8 @@ export interface LaneOptions {
   readonly options: { ingest(port: number): IngestOptions; forward(): ForwardOptions };
   /** A forward half learned limits. */
   onLimits(limits: LearnedLimits): void;
+  /** A relay downstream asked the ingest half; `answer` goes back to it. */
+  onRelay?(question: RelayQuestion, answer: (answer: RelayAnswer) => void): void;
   /** A half needs the states of these keys. */
   onWanted?(keys: readonly string[]): void;
 }
@@ -163,6 +166,10 @@ export class Lane {
         return this.#o.onLimits(message);
       case "wanted":
         return this.#o.onWanted?.(message.keys);
+      case "relay": {
+        const { id, question } = message;
+        return this.#o.onRelay?.(question, (answer) => host.post({ type: "relay", id, answer }));
+      }
       case "spool":
         return this.#tasks.answered(message);
       case "stopped":

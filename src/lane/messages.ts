@@ -8,7 +8,10 @@ import type { Leftover } from "../spool/large_leftovers.ts";
 import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
 import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
-import type { ProjectSnapshot } from "../projects/project_table.ts";
+import type { GlobalConfig } from "../projects/global_config.ts";
+import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
+import type { RelayIdentity } from "../upstream/request_signer.ts";
+import type { RelayAnswerMessage, RelayQuestionMessage } from "./relay_desk.ts";
 import type { SpoolAnswerMessage, SpoolTaskMessage } from "./spool_tasks.ts";
 
 /** Which half of a lane. */
@@ -41,6 +44,8 @@ export interface IngestOptions extends CommonOptions {
   readonly shed: { readonly bulkyShare: number; readonly costlyShare: number };
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
+  /** Whether the control plane answers relays downstream; otherwise their questions are passed on like all others. */
+  readonly answersRelays: boolean;
   /** Requests that are passed on to the upstream while their clients wait. */
   readonly passing: {
     readonly url: string;
@@ -97,7 +102,9 @@ export interface ForwardOptions extends CommonOptions {
   readonly upstream: {
     readonly url: string;
     readonly hostHeader: string | null;
-    readonly relayId: string | null;
+    readonly identity: RelayIdentity | null;
+    /** Whether records wait until a `hold` message says otherwise. */
+    readonly isHeld: boolean;
     readonly connectTimeoutMs: number;
     readonly totalTimeoutMs: number;
     readonly maxConcurrent: number;
@@ -120,6 +127,11 @@ export type ToHalf =
   | { readonly type: "start"; readonly kind: "ingest"; readonly options: IngestOptions }
   | { readonly type: "start"; readonly kind: "forward"; readonly options: ForwardOptions }
   | { readonly type: "projects"; readonly snapshot: ProjectSnapshot }
+  | { readonly type: "project_changes"; readonly changes: ProjectChanges }
+  | { readonly type: "global"; readonly config: GlobalConfig }
+  /** For forward halves: whether records may be sent. */
+  | { readonly type: "hold"; readonly isHeld: boolean }
+  | RelayAnswerMessage
   | ({ readonly type: "limits" } & LearnedLimits)
   | SpoolTaskMessage
   /** Finish what is in flight within `graceMs`, make everything durable, then answer `stopped`. */
@@ -132,5 +144,6 @@ export type FromHalf =
   | ({ readonly type: "limits" } & LearnedLimits)
   /** Records wait for the states of these keys, or were taken without them; told again while that is so. */
   | { readonly type: "wanted"; readonly keys: readonly string[] }
+  | RelayQuestionMessage
   | SpoolAnswerMessage
   | { readonly type: "stopped" };

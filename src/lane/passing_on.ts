@@ -2,7 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { CidrSet } from "../core/cidr.ts";
 import type { BodyReader } from "../listener/body_reader.ts";
-import { forwardRoute, type Route, uploadRoutes } from "../listener/routes.ts";
+import { type Endpoint, forwardRoute, type Route, uploadRoutes } from "../listener/routes.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { hostOf, upstreamTarget } from "../upstream/dial.ts";
 import { StreamClient } from "../upstream/stream_client.ts";
@@ -13,6 +13,8 @@ const HEAD_BYTES_MAX = 64 * 1024;
 /** Routes that lead to the upstream, and the end of what is under way on them. */
 export interface PassingOn {
   readonly routes: readonly Route[];
+  /** Sends a request to the upstream, whatever `http.forward` says. */
+  readonly endpoint: Endpoint;
   /** Null when `http.forward` is off. */
   readonly fallback: Route | null;
   close(): void;
@@ -35,9 +37,11 @@ export function passingOn(
   });
   const forwarding = { ...deps, upstream, requestsMax: o.requestsMax };
   const upstreamHosts = new Set([hostOf(target), hostOf({ ...target, hostHeader: null })]);
+  const route = forwardRoute(forwarding, o);
   return {
+    endpoint: route.methods.get("POST")!,
     routes: uploadRoutes({ ...forwarding, uploadBytesMax: listener.uploadBytesMax, upstreamHosts }),
-    fallback: o.isForwarding ? forwardRoute(forwarding, o) : null,
+    fallback: o.isForwarding ? route : null,
     close: () => upstream.close(),
   };
 }

@@ -4,14 +4,26 @@
  * At the start a wrong file is an error. Later, when files are read again, it is reported once and what it said before
  * stays in force: a slip of the editor must not open or close a project.
  */
+import { readDocument } from "../config/config_document.ts";
 import type { ConfigSources } from "../config/config_sources.ts";
 import { ConfigError, describeProblem } from "../config/config_error.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
-import type { ProjectSnapshot } from "../projects/project_table.ts";
+import { DEFAULT_GLOBAL_CONFIG, type GlobalConfig, readGlobalConfig } from "../projects/global_config.ts";
+import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
 import { readStaticProjects, reloadedStates, type StaticProjects } from "../projects/static_projects.ts";
 import { logger } from "../telemetry/log.ts";
 
 const log = logger("projects");
+
+/** What becomes of keys without a state. */
+const UNKNOWN = { proxy: "forward", static: "refuse", managed: "wait" } as const;
+
+/** States from elsewhere, over which those of files stand. */
+export interface FetchedProjects {
+  readonly states: ProjectSnapshot["states"];
+  readonly staleKeys: readonly string[];
+  readonly global: GlobalConfig;
+}
 
 /** Keeper of the current snapshot. */
 export class ProjectDirectory {
@@ -20,34 +32,56 @@ export class ProjectDirectory {
   readonly #unknown: ProjectSnapshot["unknown"];
   readonly #overrideProjectIds: boolean;
   readonly #intervalMs: number;
+  readonly #globalPath: string | null;
   #files: StaticProjects["files"] = new Map();
+  #global: GlobalConfig = DEFAULT_GLOBAL_CONFIG;
   #fingerprint = "";
   #reported = "";
   #nextReadMs = 0;
 
+  /** Set in mode `managed`. */
+  fetched: FetchedProjects | null = null;
+
   constructor({ config, configDir }: LoadedConfig, sources: ConfigSources) {
     this.#folder = `${configDir}/projects`;
+    this.#globalPath = config.relay.mode === "managed" ? null : `${configDir}/global_config.json`;
     this.#sources = sources;
-    this.#unknown = config.relay.mode === "static" ? "refuse" : "forward";
+    this.#unknown = UNKNOWN[config.relay.mode];
     this.#overrideProjectIds = config.relay.overrideProjectIds;
     this.#intervalMs = config.cache.fileInterval;
   }
 
   /** What the lanes are to know. */
   get snapshot(): ProjectSnapshot {
+    const own = [...this.#files.values()].flat();
     return {
       unknown: this.#unknown,
       overrideProjectIds: this.#overrideProjectIds,
-      states: [...this.#files.values()].flat(),
+      // Of two states of a key the later one counts.
+      states: [...this.fetched?.states ?? [], ...own],
+      stale: this.fetched?.staleKeys ?? [],
+      global: this.fetched?.global ?? this.#global,
+    };
+  }
+
+  /** Changes to fetched states, as the lanes are to know them: those of files stay. */
+  overlaid(changes: ProjectChanges): ProjectChanges {
+    const own = new Set([...this.#files.values()].flat().map(([key]) => key));
+    if (own.size === 0) return changes;
+    return {
+      states: changes.states.filter(([key]) => !own.has(key)),
+      removed: changes.removed.filter((key) => !own.has(key)),
+      stale: changes.stale.filter((key) => !own.has(key)),
     };
   }
 
   /**
-   * Reads the folder for the first time.
+   * Reads the folder for the first time, and `global_config.json` where the upstream is not asked for one.
    *
    * @throws {ConfigError} a file is wrong
    */
   load(): void {
+    if (this.#globalPath !== null) this.#global = readGlobalFile(this.#globalPath, this.#sources);
     const read = readStaticProjects(this.#folder, this.#sources);
     if (read.problems.length > 0) throw new ConfigError(read.problems);
     this.#take(read.files);
@@ -86,4 +120,13 @@ export class ProjectDirectory {
     }
     this.#reported = problems;
   }
+}
+
+function readGlobalFile(path: string, sources: ConfigSources): GlobalConfig {
+  const document = readDocument(path, sources);
+  if (document === null) return DEFAULT_GLOBAL_CONFIG;
+  const config = readGlobalConfig(document.value);
+  if (config !== null) return config;
+  const origin = { kind: "file", place: document.locate([]) } as const;
+  throw new ConfigError([{ origin, key: null, rule: "must be a mapping, as Sentry hands it to relays" }]);
 }

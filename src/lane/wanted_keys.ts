@@ -48,6 +48,11 @@ export class WantedKeys {
     });
   }
 
+  /** The states of these keys are known now; the next time they are wanted is told at once. */
+  known(keys: Iterable<string>): void {
+    for (const key of keys) this.#told.delete(key);
+  }
+
   /** Tells nothing more. */
   close(): void {
     this.#timer?.cancel();

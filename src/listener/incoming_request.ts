@@ -22,6 +22,7 @@ export type RouteName =
   | "forward"
   | "healthcheck"
   | "live"
+  | "relay"
   | "preflight"
   | "other";
 

@@ -11,6 +11,7 @@ import { forwardEndpoint, type ForwardLimits } from "./endpoints/forward.ts";
 import { type Health, healthEndpoint } from "./endpoints/health.ts";
 import { type Integration, integrationEndpoint, INTEGRATIONS } from "./endpoints/integration.ts";
 import { minidumpEndpoint } from "./endpoints/minidump.ts";
+import { projectConfigsEndpoint, type RelayDeps, relayEndpoint } from "./endpoints/relay.ts";
 import { securityEndpoint } from "./endpoints/security.ts";
 import { storeEndpoint } from "./endpoints/store.ts";
 import { tunnelEndpoint, type TunnelRules } from "./endpoints/tunnel.ts";
@@ -140,6 +141,24 @@ export function healthRoutes(health: Health): Route[] {
 /** What downstream relays probe during an outage; always on the public port. */
 export function relayRoutes(health: Health): Route[] {
   return [probe("live", "/api/0/relays/live/", healthEndpoint(() => health.isLive()))];
+}
+
+/** Questions of relays downstream, and their registration, which only the top of a chain can do. */
+export function downstreamRoutes(deps: RelayDeps): Route[] {
+  const relay = (path: string, endpoint: Endpoint): Route => ({
+    name: "relay",
+    path: `/api/0/relays/${path}`,
+    methods: new Map([["POST", endpoint]]),
+    ingestion: false,
+  });
+  return [
+    relay("projectconfigs/", projectConfigsEndpoint(deps)),
+    relay("publickeys/", relayEndpoint(deps, "public_keys")),
+    relay("outcomes/", relayEndpoint(deps, "outcomes")),
+    relay("metrics/", relayEndpoint(deps, "metrics")),
+    relay("register/challenge/", deps.passOn),
+    relay("register/response/", deps.passOn),
+  ];
 }
 
 /** Routes of people rather than SDKs; people leave the slash out. */

@@ -81,7 +81,13 @@ export class ScriptedUpstream {
   readonly #accepted = new Set<string>();
   #arrived = Promise.withResolvers<void>();
 
-  private constructor(readonly isTls: boolean, port: number, readonly routes: RegExp | null) {
+  private constructor(
+    readonly isTls: boolean,
+    port: number,
+    readonly routes: RegExp | null,
+    private readonly respond: ((call: UpstreamCall) => Behaviour) | null,
+    private readonly inspect: (call: UpstreamCall) => readonly string[],
+  ) {
     this.#listener = listen(isTls, port);
     this.port = (this.#listener.addr as Deno.NetAddr).port;
     this.#accepting = this.#accept(this.#listener);
@@ -91,9 +97,20 @@ export class ScriptedUpstream {
    * Listens on a free port of the loopback interface, or on `port`.
    *
    * @param options.routes paths beside that of envelopes which a test expects to be called
+   * @param options.respond how to treat calls of those paths; without it they are treated like envelopes
+   * @param options.inspect what is wrong with an envelope's call beside what is wrong for any upstream
    */
-  static start(options: { tls?: boolean; port?: number; routes?: RegExp } = {}): ScriptedUpstream {
-    return new ScriptedUpstream(options.tls ?? false, options.port ?? 0, options.routes ?? null);
+  static start(
+    options: {
+      tls?: boolean;
+      port?: number;
+      routes?: RegExp;
+      respond?: (call: UpstreamCall) => Behaviour;
+      inspect?: (call: UpstreamCall) => readonly string[];
+    } = {},
+  ): ScriptedUpstream {
+    const { tls = false, port = 0, routes = null, respond = null, inspect = () => [] } = options;
+    return new ScriptedUpstream(tls, port, routes, respond, inspect);
   }
 
   get url(): string {
@@ -219,7 +236,9 @@ export class ScriptedUpstream {
     connection: number,
   ): Promise<boolean> {
     const isProbe = head.method === "GET" && head.path === PROBE_PATH;
-    const behaviour = (isProbe ? undefined : this.#script.shift()) ?? this.#behaviour;
+    const isOther = !isProbe && (this.routes?.test(head.path) ?? false);
+    const isAnswered = isOther && this.respond !== null;
+    const behaviour = isAnswered ? {} : (isProbe ? undefined : this.#script.shift()) ?? this.#behaviour;
     if (behaviour.resetAfterBytes !== undefined) {
       await reader.body(Math.min(behaviour.resetAfterBytes, head.contentLength));
       return false;
@@ -228,12 +247,12 @@ export class ScriptedUpstream {
       await this.#answer(conn, behaviour, null);
       return false;
     }
-    const isOther = !isProbe && (this.routes?.test(head.path) ?? false);
     const call = receivedCall(head, await reader.body(head.contentLength), connection, isOther);
     this.violations.push(...violationsOf(call, isProbe || isOther));
+    if (!isProbe && !isOther) this.violations.push(...this.inspect(call));
     (isProbe ? this.probes : isOther ? this.others : this.requests).push(call);
     this.#notify();
-    return await this.#answer(conn, behaviour, call);
+    return await this.#answer(conn, isAnswered ? this.respond!(call) : behaviour, call);
   }
 
   async #answer(conn: Deno.Conn, behaviour: Behaviour, call: UpstreamCall | null): Promise<boolean> {

@@ -40,8 +40,14 @@ export const httpSection = section({
     about:
       "Whether requests below `/api/` that are no telemetry are passed on to the upstream; when false they get 404",
   }),
-  auth_interval: field(nullable(duration({ unit: "s" })), { default: 600, about: "", effect: "none" }),
-  project_failure_interval: field(duration({ unit: "s" }), { default: 90, about: "", effect: "none" }),
+  auth_interval: field(nullable(duration({ unit: "s" })), {
+    default: 600,
+    about: "How often the registration at the upstream is renewed; 0 or null for never (mode `managed`)",
+  }),
+  project_failure_interval: field(duration({ unit: "s" }), {
+    default: 90,
+    about: "How long fetching of project states may fail before that is logged as an error",
+  }),
   global_metrics: field(flag, { default: false, about: "", effect: "none" }),
   dns_cache: field(flag, { default: true, about: "", effect: "none" }),
 });

@@ -50,13 +50,19 @@ export const limitsSection = section({
       "of open files; without it a limit of 1024 is assumed unless the system tells another",
   }),
   tcp_listen_backlog: field(count(1), { default: 1024, about: "", effect: "none" }),
-  max_concurrent_queries: field(count(1), { default: 5, about: "", effect: "none" }),
+  max_concurrent_queries: field(count(1), {
+    default: 5,
+    about: "Requests for project states at the same time (mode `managed`)",
+  }),
   max_replay_uncompressed_size: unusedSize("100MiB"),
   max_replay_size: field(nullable(byteSize()), { default: null, about: "", effect: "none" }),
   max_replay_message_size: unusedSize("15MiB"),
   max_thread_count: field(nullable(count(1)), { default: null, about: "", effect: "none" }),
   max_pool_concurrency: field(count(1), { default: 1, about: "", effect: "none" }),
-  query_timeout: field(duration({ unit: "s" }), { default: 30, about: "", effect: "none" }),
+  query_timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: 30,
+    about: "Longest time for one question to the upstream: registration, project states, keys of relays",
+  }),
   keepalive_timeout: field(duration({ unit: "s" }), { default: 5, about: "", effect: "none" }),
   idle_timeout: field(nullable(duration({ unit: "s" })), { default: null, about: "", effect: "none" }),
 });

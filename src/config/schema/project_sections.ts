@@ -1,4 +1,5 @@
 import { field, section } from "../config_field.ts";
+import { staticRelays } from "../static_relays.ts";
 import { anything, choice, count, duration, flag, nullable, orWord, text } from "../value_kind.ts";
 
 const none = { about: "", effect: "none" } as const;
@@ -6,20 +7,52 @@ const ignored = () => field(anything, { ...none, default: null });
 
 /** `cache`: project states (control reference, section 2). */
 export const cacheSection = section({
-  project_request_full_config: field(flag, { ...none, default: false }),
-  project_expiry: field(duration({ unit: "s" }), { ...none, default: 300 }),
-  project_grace_period: field(duration({ unit: "s" }), { ...none, default: 120 }),
-  project_refresh_interval: field(nullable(duration({ unit: "s" })), { ...none, default: null }),
-  relay_expiry: field(duration({ unit: "s" }), { ...none, default: 3600 }),
-  miss_expiry: field(duration({ unit: "s" }), { ...none, default: 60 }),
-  batch_interval: field(duration({ unit: "ms" }), { ...none, default: 100 }),
-  downstream_relays_batch_interval: field(duration({ unit: "ms" }), { ...none, default: 100 }),
-  batch_size: field(count(1), { ...none, default: 500 }),
+  project_request_full_config: field(flag, {
+    default: false,
+    about: "Whether quotas and sampling are asked for, too; an upstream gives them to internal relays only",
+  }),
+  project_expiry: field(duration({ unit: "s", minMs: 1 }), {
+    default: 300,
+    about: "Age from which on a project's state is fetched again when it is used (mode `managed`)",
+  }),
+  project_grace_period: field(duration({ unit: "s" }), {
+    default: 120,
+    about: "How long a state is used beyond that while it is fetched; an upstream that is away prolongs it",
+  }),
+  project_refresh_interval: field(nullable(duration({ unit: "s" })), {
+    default: null,
+    about:
+      "Age at which a state is fetched again although nobody uses it; between `project_grace_period` and the sum of both",
+  }),
+  projects_max: field(count(1), {
+    default: 50000,
+    about: "Public keys whose states are known at once; beyond it those go that were not wanted for longest",
+  }),
+  relay_expiry: field(duration({ unit: "s" }), {
+    default: 3600,
+    about: "How long the public key of a relay downstream is believed",
+  }),
+  miss_expiry: field(duration({ unit: "s" }), {
+    default: 60,
+    about: "How long an unknown relay downstream is not asked for again",
+  }),
+  batch_interval: field(duration({ unit: "ms" }), {
+    default: 100,
+    about: "How long keys are gathered before their states are fetched together",
+  }),
+  downstream_relays_batch_interval: field(duration({ unit: "ms" }), {
+    default: 100,
+    about: "The same for public keys of relays downstream",
+  }),
+  batch_size: field(count(1), { default: 500, about: "Most keys of one request for states" }),
   file_interval: field(duration({ unit: "s", minMs: 1 }), {
     default: 10,
     about: "How often the files in `projects` are read again",
   }),
-  global_config_fetch_interval: field(duration({ unit: "s" }), { ...none, default: 10 }),
+  global_config_fetch_interval: field(duration({ unit: "s", minMs: 1 }), {
+    default: 10,
+    about: "How often the global configuration is fetched (mode `managed`)",
+  }),
   eviction_interval: ignored(),
   event_buffer_size: ignored(),
   envelope_buffer_size: ignored(),
@@ -29,8 +62,15 @@ export const cacheSection = section({
 
 /** `auth`: relays downstream and registration (control reference, sections 2 and 3). */
 export const authSection = section({
-  ready: field(choice("authenticated", "always"), { ...none, default: "authenticated" }),
-  static_relays: field(anything, { ...none, default: {} }),
+  ready: field(choice("authenticated", "always"), {
+    default: "authenticated",
+    about: "Whether a node in mode `managed` is ready only while its upstream knows it",
+  }),
+  static_relays: field(staticRelays, {
+    default: {},
+    about:
+      "Relays downstream by id, each with its `public_key` and whether it is `internal`; others are asked for upstream",
+  }),
   signature_max_age: field(duration({ unit: "s" }), { ...none, default: 300 }),
 });
 

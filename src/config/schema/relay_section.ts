@@ -8,8 +8,7 @@ export const relaySection = section({
   mode: field(choice("managed", "proxy", "static"), {
     default: "managed",
     about:
-      "Where project states come from: nowhere (`proxy`), `projects/*.json` (`static`), the upstream (`managed`, " +
-      "not available yet)",
+      "Where project states come from: nowhere (`proxy`), `projects/*.json` (`static`), the upstream (`managed`)",
   }),
   upstream: field(upstreamUrl, { default: "https://sentry.io/", about: "Where envelopes are forwarded to" }),
   host: field(address, {
@@ -30,7 +29,10 @@ export const relaySection = section({
     about: "Take the project id from the project's state instead of checking the one in the request",
   }),
   instance: field(text, { ...none, default: "default" }),
-  advertised_upstream: field(nullable(upstreamUrl), none),
+  advertised_upstream: field(nullable(upstreamUrl), {
+    default: null,
+    about: "Told to relays downstream as the place to send envelopes to",
+  }),
   config_reload_interval: field(anything, none),
   tls_port: field(anything, none),
   tls_identity_path: field(anything, none),

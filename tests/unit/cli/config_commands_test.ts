@@ -67,7 +67,7 @@ Deno.test("config check: refuses what run would refuse", async () => {
     files: { "dir/config.yml": "" },
   });
   assertEquals(code, 78);
-  assertStringIncludes(err, "mode managed is not available yet");
+  assertStringIncludes(err, "mode managed needs an identity");
 });
 
 Deno.test("config show: the values in force, in both formats, without secrets", async () => {
@@ -85,7 +85,7 @@ Deno.test("config show: the values in force, in both formats, without secrets", 
   assertEquals(shown.sentry, { dsn: "[redacted]" });
   assertEquals(shown.processing, "[redacted]");
   assertEquals(shown.credentials, { ...KEYS, secret_key: "[redacted]" });
-  assertEquals(shown.auth, undefined);
+  assertEquals(shown.auth.ready, "authenticated");
   for (const text of [yaml.out, json.out]) {
     assert(!text.includes(KEYS.secret_key) && !text.includes("pw") && !text.includes("hush"));
   }

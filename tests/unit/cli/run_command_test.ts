@@ -77,8 +77,8 @@ Deno.test("run: a flag wins over the environment, and --upstream over --upstream
   assertEquals(both.started?.config.relay.upstream, "http://flag.example/");
 });
 
-Deno.test("run: mode managed is refused with 78, naming where it was set", async () => {
-  const rule = "relay.mode: mode managed is not available yet; use proxy or static";
+Deno.test("run: mode managed without an identity is refused with 78, naming where the mode was set", async () => {
+  const rule = 'relay.mode: mode managed needs an identity; "landfall credentials generate" makes one';
   const rows: readonly (readonly [readonly string[], Record<string, string>, string])[] = [
     [[], {}, "default"],
     [["--mode", "managed"], {}, "--mode"],

@@ -285,11 +285,11 @@ Deno.test("loadConfig: a Relay's options without effect give one warning that na
 relay: { mode: proxy, tls_port: 443 }
 processing: { enabled: true, kafka_config: [{ name: bootstrap.servers, value: x }] }
 spool: { envelopes: { partitions: 4, flush_timeout_secs: 18446744073709551615 } }
-cache: { project_expiry: 60 }
+cache: { event_expiry: 60 }
 `);
   assertEquals(warnings, [
     "These options are accepted but have no effect: relay.tls_port, " +
-    "spool.envelopes.flush_timeout_secs, spool.envelopes.partitions, cache.project_expiry, processing",
+    "spool.envelopes.flush_timeout_secs, spool.envelopes.partitions, cache.event_expiry, processing",
   ]);
 });
 
