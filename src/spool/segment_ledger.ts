@@ -6,6 +6,9 @@
  * send the whole segment again; in this one it leaves an entry for a file that is gone, which harms nobody because
  * its number is never given away again. The file of a large body goes the other way round, after the checkpoint that
  * calls its record settled: a record that is read again must find it.
+ *
+ * A checkpoint names every gap, and there are many when some projects wait and others do not; so the time between two
+ * grows with what one takes, to {@link WRITE_PAUSES} times that.
  */
 import type { Clock, Timer } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
@@ -16,13 +19,16 @@ import { RangeSet } from "./range_set.ts";
 import { segmentPath } from "./segment_name.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
+/** Times longer than the last checkpoint took that the next one waits at least. */
+const WRITE_PAUSES = 20;
+
 /** Options of {@link SegmentLedger}. */
 export interface LedgerOptions {
   readonly storage: Storage;
   readonly folder: string;
   readonly budget: SpaceBudget;
   readonly clock: Clock;
-  /** Longest time a settlement stays in memory only, ms. */
+  /** Longest time a settlement stays in memory only as long as checkpoints are quick, ms. */
   readonly checkpointIntervalMs: number;
 }
 
@@ -42,6 +48,7 @@ export class SegmentLedger {
   /** Large bodies whose records are settled. */
   #bodies: LargeBody[] = [];
   #isDirty = false;
+  #writeMs = 0;
   #isClosed = false;
   #timer: Timer | null = null;
   #busy: Promise<void> = Promise.resolve();
@@ -120,7 +127,8 @@ export class SegmentLedger {
 
   #schedule(): void {
     if (this.#isClosed) return;
-    this.#timer ??= this.#o.clock.after(this.#o.checkpointIntervalMs, () => {
+    const delayMs = Math.max(this.#o.checkpointIntervalMs, WRITE_PAUSES * this.#writeMs);
+    this.#timer ??= this.#o.clock.after(delayMs, () => {
       this.checkpoint().catch((error) => {
         logger("spool").error("The checkpoint cannot be written", { folder: this.#o.folder, error });
       });
@@ -132,12 +140,14 @@ export class SegmentLedger {
     this.#isDirty = false;
     const bodies = this.#bodies;
     this.#bodies = [];
+    const startMs = this.#o.clock.monotonic();
     try {
       const failures = await this.#deleteFinished();
       const segments = new Map(
         [...this.#segments].map(([number, { settled }]) => [number, settled.toRanges()] as const),
       );
       await writeCheckpoint(this.#o.storage, this.#o.folder, { highest: this.#highest, segments });
+      this.#writeMs = this.#o.clock.monotonic() - startMs;
       failures.push(...await this.#deleteBodies(bodies.splice(0)));
       if (failures.length > 0) throw failures[0];
     } catch (error) {

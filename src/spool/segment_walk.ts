@@ -187,8 +187,11 @@ export class SegmentWalk {
       if (!stretch) return false;
       const { segment, from } = stretch;
       const written = control.position();
-      if (segment > written.segment && stretch.fileBytes === null) return false;
-      if (segment === written.segment && written.offset === 0) return false;
+      // What was listed or read before exists, whether or not a writer has opened in this life.
+      if (stretch.to === null) {
+        if (segment > written.segment && stretch.fileBytes === null) return false;
+        if (segment === written.segment && written.offset === 0) return false;
+      }
       try {
         const file = await storage.open(segmentPath(folder, segment), "read");
         const scanner = new SegmentScanner(file, from, chunkBytes);

@@ -5,6 +5,9 @@
  * For each depth a spool is filled, a node is started on it with its upstream down, and load is sent; then the upstream
  * comes up, load is sent again, and everything drains. CPU is the kernel's account of the node's process.
  *
+ * A second table is about as many records as the deepest backlog whose projects are on hold: what passing them over
+ * costs, what is in memory then, and what they cost once their projects are released.
+ *
  * Usage: deno task bench:backlog [--depths 0,10000,1000000] [--requests 20000] [--clients 64] [--bytes 1200]
  */
 import { parseArgs } from "node:util";
@@ -68,6 +71,37 @@ async function measure(depth: number): Promise<string[]> {
 
 const rows: string[][] = [];
 for (const depth of values.depths.split(",").map(Number)) rows.push(await measure(depth));
+const deepest = Math.max(...values.depths.split(",").map(Number));
+
+async function measureHeld(shape: string, projects: number, known: number): Promise<string[]> {
+  const folder = await Deno.makeTempDir({ prefix: "landfall-bench-" });
+  const filler = runScript(
+    "fill_spool.ts",
+    `${folder}/spool`,
+    String(deepest),
+    values.bytes,
+    String(projects),
+  );
+  await filler.ended();
+  const reader = runScript("hold_records.ts", `${folder}/spool/p0`, String(known));
+  const result = JSON.parse(await reader.line());
+  await reader.ended();
+  await Deno.remove(folder, { recursive: true });
+  return [
+    shape,
+    result.held.toLocaleString("en"),
+    result.passSeconds.toFixed(1),
+    result.passMicros.toFixed(1),
+    result.memoryMiB.toFixed(0),
+    result.releaseMicros.toFixed(1),
+  ];
+}
+
+const heldRows = [
+  await measureHeld("one project", 1, 0),
+  await measureHeld("one project, every other record somebody else's", 2, 1),
+  await measureHeld("100,000 projects in turn", 100_000, 0),
+];
 const output = [
   `${values.requests} requests of ${values.bytes} bytes, ${values.clients} clients, one lane, load_balancer, Deno ` +
   `${Deno.version.deno}, ${navigator.hardwareConcurrency} cores`,
@@ -84,6 +118,17 @@ const output = [
   ]),
   row(Array.from({ length: 8 }, () => "---")),
   ...rows.map(row),
+  "",
+  row([
+    "on hold",
+    "records held",
+    "passed over after s",
+    "CPU µs per record",
+    "MiB of the process",
+    "CPU µs per record released",
+  ]),
+  row(Array.from({ length: 6 }, () => "---")),
+  ...heldRows.map(row),
 ];
 // deno-lint-ignore no-console
 console.log(output.join("\n"));

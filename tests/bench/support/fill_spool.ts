@@ -1,5 +1,6 @@
 /**
- * Fills a spool folder with waiting records, as a node would have left them: `fill_spool.ts FOLDER RECORDS BYTES`.
+ * Fills a spool folder with waiting records of projects that take turns, as a node would have left them:
+ * `fill_spool.ts FOLDER RECORDS BYTES PROJECTS`.
  */
 import { systemClock } from "../../../src/core/clock.ts";
 import { encodeRequestMeta } from "../../../src/protocol/request_meta.ts";
@@ -11,7 +12,7 @@ import { openSpoolFolder } from "../../../src/spool/spool_folder.ts";
 import { METRIC_LAYOUT } from "../../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../../src/telemetry/registry.ts";
 
-const [path = "", records = "0", bytes = "1200"] = Deno.args;
+const [path = "", records = "0", bytes = "1200", projects = "1"] = Deno.args;
 const encoder = new TextEncoder();
 const spool = await openSpoolFolder(diskStorage, path, 1);
 const writer = await PartitionWriter.open({
@@ -23,20 +24,20 @@ const writer = await PartitionWriter.open({
   metrics: new Metrics(METRIC_LAYOUT),
   segmentBytesMax: 64 * 1024 * 1024,
 });
-const key = "0123456789abcdef0123456789abcdef";
 for (let written = 0; written < Number(records);) {
-  const batch = Array.from({ length: Math.min(2000, Number(records) - written) }, () => {
+  const batch = Array.from({ length: Math.min(2000, Number(records) - written) }, (_, index) => {
+    const project = (written + index) % Number(projects);
     const eventId = crypto.randomUUID().replaceAll("-", "");
     const envelope = `{"event_id":"${eventId}"}\n{"type":"event"}\n{"message":"${
       "x".repeat(Number(bytes) - 80)
     }"}`;
     return writer.append({
       receivedAtMs: systemClock.now() - 60_000,
-      projectHash: 1,
+      projectHash: project,
       categoryBits: [2, 0],
       meta: encodeRequestMeta({
         projectId: "1",
-        key,
+        key: project.toString(16).padStart(32, "0"),
         version: 7,
         client: "sentry.javascript.node/11.12.0",
         origin: null,

@@ -1,5 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { readCheckpoint } from "../../../src/spool/checkpoint.ts";
+import { ControlBlock } from "../../../src/spool/control_block.ts";
+import { FAIR_LIMITS } from "../../../src/spool/fair_limits.ts";
+import { PartitionReader } from "../../../src/spool/partition_reader.ts";
 import { FLAG_REQUEUED, recordBytes } from "../../../src/spool/record.ts";
 import { segmentName, segmentPath } from "../../../src/spool/segment_name.ts";
 import { SpoolError } from "../../../src/spool/spool_error.ts";
@@ -395,4 +398,53 @@ Deno.test("PartitionReader: a segment whose parts were read in turns is deleted 
   await closePartition(next);
   assertEquals(segmentsOf(storage), [segmentName(2)]);
   await reader.close();
+});
+
+Deno.test("PartitionReader: before a writer opens, what was put off or held comes out all the same", async () => {
+  const storage = new SimStorage({});
+  const first = await openPartition(storage, { segmentBytesMax: 600 });
+  await Promise.all(range(0, 40).map((number) => first.writer.append(ofProject(number % 2, number))));
+  await closePartition(first);
+  const reader = await PartitionReader.open({
+    storage,
+    folder: PARTITION,
+    control: new ControlBlock(),
+    budget: first.budget,
+    clock: first.clock,
+    metrics: first.metrics,
+    checkpointIntervalMs: 100,
+    backlogShare: 0,
+    freshMs: 10_000,
+    recordAgeMsMax: 86_400_000,
+    chunkBytes: 256,
+    fairLimits: { ...FAIR_LIMITS, perProject: 2 },
+  });
+  const held = (await reader.next())!;
+  reader.giveBack(held);
+  const others = (await readAll(reader)).map(numberOfProject);
+  assertEquals(others, range(0, 40).filter((number) => number % 2 !== held.projectHash));
+  reader.release(held.projectHash);
+  const released = (await readAll(reader)).map(numberOfProject);
+  assertEquals(released, range(0, 40).filter((number) => number % 2 === held.projectHash));
+  await reader.close();
+});
+
+Deno.test("PartitionReader.hold: at its bound reading waits, and goes on when something is released", async () => {
+  const partition = await openPartition(new SimStorage({}), { heldStretchesMax: 20 });
+  const { reader, writer } = partition;
+  await Promise.all(range(0, 40).map((number) => writer.append(ofProject(number % 2, number))));
+  reader.hold(0);
+  const before = (await readAll(reader)).length;
+  // A project on hold counts as eight stretches, and every second record is a stretch of its own.
+  assertEquals([reader.held.records, before], [12, 11]);
+  const stop = new AbortController();
+  let isWaiting = true;
+  const waiting = reader.wait(stop.signal).then(() => isWaiting = false);
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  assert(isWaiting, "it would spin");
+  stop.abort();
+  await waiting;
+  reader.release(0);
+  assertEquals(before + (await readAll(reader)).length, 40);
+  await closePartition(partition);
 });
