@@ -2,7 +2,7 @@
  * A Sentry for tests: a scripted upstream that registers relays, serves project and global configurations, and verifies
  * every signature for real. What a node should never send is a violation, which fails the test.
  */
-import { fromUtf8, utf8 } from "../../src/core/bytes.ts";
+import { fromUtf8 } from "../../src/core/bytes.ts";
 import { checkSignature, isTimely, PublicKey } from "../../src/protocol/signature.ts";
 import { type Behaviour, ScriptedUpstream, type UpstreamCall } from "./scripted_upstream.ts";
 
@@ -223,9 +223,4 @@ function routeOf({ method, path }: UpstreamCall, query: Query): SentryRoute | nu
 
 function json(status: number, value: object): Behaviour {
   return { status, body: JSON.stringify(value) };
-}
-
-/** Bytes of a JSON text. */
-export function jsonBytes(value: unknown): Uint8Array {
-  return utf8(JSON.stringify(value));
 }
