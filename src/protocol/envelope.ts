@@ -13,6 +13,7 @@
  *
  * - `json_object.ts` finds and reads one header, `envelope_headers.ts` judges it.
  * - `parse_envelope.ts` frames, `item_type.ts` says what an item is, `item_limits.ts` how large it may be.
+ * - `envelope_scanner.ts` does the same for an envelope that passes by in chunks and is never held.
  * - `rewrite_envelope.ts` writes, `envelope_auth.ts` reads the authentication a header may carry.
  *
  * This file is the door to all of it.
@@ -28,4 +29,5 @@ export {
   parseEnvelope,
   parseEnvelopeHeader,
 } from "./parse_envelope.ts";
+export { EnvelopeScanner, type ScannedEnvelope } from "./envelope_scanner.ts";
 export { buildEnvelope, type EnvelopeChange, rewriteEnvelope } from "./rewrite_envelope.ts";

@@ -109,8 +109,30 @@ export function needsEventId(envelope: Envelope): boolean {
 }
 
 function parseItem(bytes: Uint8Array, from: number, headerBytesMax: number): EnvelopeItem {
+  const { type, headers, start, headerEnd } = parseItemHeader(bytes, from, headerBytesMax);
+  const payloadStart = Math.min(headerEnd + 1, bytes.length);
+  const payloadEnd = endOfPayload(bytes, payloadStart, headers.length);
+  return { type, headers, start, payloadStart, payloadEnd, end: Math.min(payloadEnd + 1, bytes.length) };
+}
+
+/** What the header of an item says. */
+export interface ItemHead {
+  readonly type: ItemType;
+  readonly headers: ItemHeaders;
+  /** Offset of the header's `{`. */
+  readonly start: number;
+  /** Offset after its `}`, where its newline stands unless the bytes end. */
+  readonly headerEnd: number;
+}
+
+/**
+ * Reads the header of the item at `from` and leaves its payload alone.
+ *
+ * @throws {RequestError} 400
+ */
+export function parseItemHeader(bytes: Uint8Array, from: number, headerBytesMax: number): ItemHead {
   const object = objectAt(bytes, from, headerBytesMax, "invalid item header");
-  if (object === null) throw invalidEnvelope("unexpected end of file");
+  if (object === null) throw endTooEarly();
   const fault = headerFault(bytes, object, ITEM_HEADER);
   if (fault !== null) throw invalidEnvelope("invalid item header", fault);
   const headers = object.value as ItemHeaders;
@@ -119,16 +141,17 @@ function parseItem(bytes: Uint8Array, from: number, headerBytesMax: number): Env
     throw RequestError.json(400, "internal_envelope", "envelope contains internal items");
   }
   requireNewline(bytes, object.end);
-  const payloadStart = Math.min(object.end + 1, bytes.length);
-  const payloadEnd = endOfPayload(bytes, payloadStart, headers.length);
-  return {
-    type,
-    headers,
-    start: object.start,
-    payloadStart,
-    payloadEnd,
-    end: Math.min(payloadEnd + 1, bytes.length),
-  };
+  return { type, headers, start: object.start, headerEnd: object.end };
+}
+
+/** 400 for an envelope that ends in the middle of an item. */
+export function endTooEarly(): RequestError {
+  return invalidEnvelope("unexpected end of file");
+}
+
+/** 400 for anything else where a newline should stand. */
+export function missingNewline(): RequestError {
+  return invalidEnvelope("missing newline after header or payload");
 }
 
 function endOfPayload(bytes: Uint8Array, start: number, length: number | null | undefined): number {
@@ -136,7 +159,7 @@ function endOfPayload(bytes: Uint8Array, start: number, length: number | null | 
     const newline = bytes.indexOf(NEWLINE, start);
     return newline < 0 ? bytes.length : newline;
   }
-  if (start + length > bytes.length) throw invalidEnvelope("unexpected end of file");
+  if (start + length > bytes.length) throw endTooEarly();
   requireNewline(bytes, start + length);
   return start + length;
 }
@@ -152,7 +175,7 @@ function objectAt(bytes: Uint8Array, from: number, bytesMax: number, cause: stri
 
 function requireNewline(bytes: Uint8Array, at: number): void {
   if (at < bytes.length && bytes[at] !== NEWLINE) {
-    throw invalidEnvelope("missing newline after header or payload");
+    throw missingNewline();
   }
 }
 

@@ -4,6 +4,7 @@ import { concatBytes, utf8 } from "../../../src/core/bytes.ts";
 import {
   buildEnvelope,
   type Envelope,
+  EnvelopeScanner,
   parseEnvelope,
   rewriteEnvelope,
 } from "../../../src/protocol/envelope.ts";
@@ -100,6 +101,41 @@ function verdictOf(bytes: Uint8Array): Verdict {
   }
 }
 
+/** Everything that an envelope says, or how it is refused. */
+function outcomeOf(read: () => Envelope): unknown {
+  try {
+    const { headers, eventId, dsn, headerStart, headerEnd, items } = read();
+    return { headers, eventId, dsn, headerStart, headerEnd, items };
+  } catch (error) {
+    if (error instanceof RequestError) return { status: error.status, body: error.body };
+    throw error;
+  }
+}
+
+const parsed = (input: Uint8Array): unknown => outcomeOf(() => parseEnvelope(input));
+
+/** The same read in pieces, whose payloads of events are what stood there. */
+function scanned(input: Uint8Array, cuts: readonly number[]): unknown {
+  return outcomeOf(() => {
+    const scanner = new EnvelopeScanner();
+    const places = cuts.map((place) => Math.floor(place * input.length)).sort((a, b) => a - b);
+    for (const [index, place] of [0, ...places].entries()) {
+      // A copy that changes afterwards: nothing of it may be held.
+      const chunk = input.slice(place, places[index] ?? input.length);
+      scanner.push(chunk);
+      chunk.fill(0);
+    }
+    const envelope = scanner.finish();
+    for (const [item, payload] of envelope.payloads) {
+      assertEquals(payload, input.slice(item.payloadStart, item.payloadEnd));
+    }
+    assertEquals(envelope.length, input.length);
+    const newline = input.indexOf(10);
+    assertEquals(scanner.firstLine, newline < 0 ? input : input.slice(0, newline));
+    return envelope;
+  });
+}
+
 function accepted(bytes: Uint8Array): Envelope | null {
   return referenceParse(bytes).kind === "accepted" ? parseEnvelope(bytes) : null;
 }
@@ -116,6 +152,16 @@ for (
     fc.assert(fc.property(bytes, (input) => assertEquals(verdictOf(input), referenceParse(input))), {
       numRuns: 3000,
     });
+  });
+
+  Deno.test(`EnvelopeScanner: says the same as parseEnvelope, however the bytes are cut: ${name}`, () => {
+    const cuts = fc.array(share, { maxLength: 8 });
+    const property = fc.property(
+      bytes,
+      cuts,
+      (input, cuts) => assertEquals(scanned(input, cuts), parsed(input)),
+    );
+    fc.assert(property, { numRuns: 3000 });
   });
 }
 

@@ -1,0 +1,69 @@
+/**
+ * Content-Encoding of bodies that are never held whole.
+ *
+ * gzip, deflate and br go through the runtime's streams. zstd has none that can be trusted (`zstd.ts`): it is encoded
+ * piece by piece, each a frame of its own, which decoders take as one body; decoding takes all of it at once.
+ */
+import { Readable, type Transform } from "node:stream";
+import * as zlib from "node:zlib";
+import { concatBytes } from "../core/bytes.ts";
+import type { BodyEncoding } from "./request_meta.ts";
+import { decodeZstd, encodeZstd } from "./zstd.ts";
+
+type Chunks = AsyncIterable<Uint8Array>;
+
+/** zlib is fast enough at its default; br is not. */
+const BR = { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 } };
+
+const DECODERS: Readonly<Record<"gzip" | "deflate" | "br", () => Transform>> = {
+  gzip: () => zlib.createGunzip(),
+  deflate: () => zlib.createInflate(),
+  br: () => zlib.createBrotliDecompress(),
+};
+const ENCODERS: typeof DECODERS = {
+  gzip: () => zlib.createGzip(),
+  deflate: () => zlib.createDeflate(),
+  br: () => zlib.createBrotliCompress(BR),
+};
+
+/**
+ * The decoded bytes, read as fast as they are taken.
+ *
+ * @param max most bytes that zstd may decode to, since that is done in one go
+ * @throws {Error} the bytes are corrupt, and whatever reading `chunks` throws
+ */
+export function decodeChunks(chunks: Chunks, encoding: BodyEncoding, max: number): Chunks {
+  if (encoding === "") return chunks;
+  return encoding === "zstd" ? decodeAtOnce(chunks, max) : through(chunks, DECODERS[encoding]());
+}
+
+/**
+ * The encoded bytes, read as fast as they are taken.
+ *
+ * @throws whatever reading `chunks` throws
+ */
+export function encodeChunks(chunks: Chunks, encoding: BodyEncoding): Chunks {
+  if (encoding === "") return chunks;
+  return encoding === "zstd" ? zstdFramesOf(chunks) : through(chunks, ENCODERS[encoding]());
+}
+
+async function* decodeAtOnce(chunks: Chunks, max: number): AsyncGenerator<Uint8Array> {
+  const received: Uint8Array[] = [];
+  for await (const chunk of chunks) received.push(chunk);
+  yield decodeZstd(concatBytes(received), max);
+}
+
+async function* zstdFramesOf(chunks: Chunks): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) if (chunk.length > 0) yield encodeZstd(chunk);
+}
+
+async function* through(chunks: Chunks, coder: Transform): AsyncGenerator<Uint8Array> {
+  const source = Readable.from(chunks, { objectMode: false });
+  source.on("error", (error) => coder.destroy(error));
+  try {
+    for await (const chunk of source.pipe(coder)) yield chunk;
+  } finally {
+    source.destroy();
+    coder.destroy();
+  }
+}
