@@ -17,6 +17,8 @@ import { BodyEncoder } from "../upstream/body_encoding.ts";
 import { upstreamTarget } from "../upstream/dial.ts";
 import { Forwarder } from "../upstream/forwarder.ts";
 import { HttpClient } from "../upstream/http_client.ts";
+import { LargeSender } from "../upstream/large_sender.ts";
+import { StreamClient } from "../upstream/stream_client.ts";
 import { RequestSigner } from "../upstream/request_signer.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
@@ -127,6 +129,7 @@ async function start(
     clock,
     metrics,
     client: clientOf(o, clock, metrics),
+    large: largeSenderOf(o, encoder, clock, metrics),
     signer: new RequestSigner(o.identity, clock),
     isHeld: o.isHeld,
     maxConcurrent: o.maxConcurrent,
@@ -148,6 +151,30 @@ function clientOf(o: ForwardOptions["upstream"], clock: Clock, metrics: Metrics)
     connectionsMax: o.maxConcurrent + 1,
     headBytesMax: HEAD_BYTES_MAX,
     bodyBytesMax: o.answerBytesMax,
+  });
+}
+
+function largeSenderOf(
+  o: ForwardOptions["upstream"],
+  encoder: BodyEncoder,
+  clock: Clock,
+  metrics: Metrics,
+): LargeSender {
+  const client = new StreamClient({
+    target: upstreamTarget(o.url, o.hostHeader),
+    clock,
+    metrics,
+    connectTimeoutMs: o.connectTimeoutMs,
+    timeoutMs: o.totalTimeoutMs,
+    readerTimeoutMs: o.totalTimeoutMs,
+    headBytesMax: HEAD_BYTES_MAX,
+  });
+  return new LargeSender({
+    client,
+    encoder,
+    clock,
+    totalTimeoutMs: o.totalTimeoutMs,
+    answerBytesMax: o.answerBytesMax,
   });
 }
 

@@ -15,12 +15,13 @@ import { concatBytes } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { countOutcomes } from "../outcomes/count_outcomes.ts";
 import type { Admission } from "../projects/admission.ts";
-import { enforceLimits, matchingLimits } from "../projects/enforce_limits.ts";
+import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
 import { parseEnvelope, rewriteEnvelope } from "../protocol/envelope.ts";
 import { totalQuantities } from "../protocol/item_type.ts";
 import type { Reason } from "../protocol/outcome.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { decodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
+import { encodeLargeBody } from "../spool/large_body.ts";
 import type { DeadLetter } from "../spool/dead_letter.ts";
 import type { PartitionReader, RecordPosition, StoredRecord } from "../spool/partition_reader.ts";
 import { SpoolError } from "../spool/spool_error.ts";
@@ -28,7 +29,9 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { BodyEncoder } from "../upstream/body_encoding.ts";
 import type { ForwardResult } from "../upstream/classify.ts";
+import type { StreamedBody } from "../upstream/forward_source.ts";
 import type { ForwardJob, ForwardSource } from "../upstream/forwarder.ts";
+import { limitStream, streamOf } from "./large_job.ts";
 import { type ParkedRecord, ParkedRecords, type RecordHistory } from "./parked_records.ts";
 import { PendingProjects } from "./pending_projects.ts";
 
@@ -188,16 +191,22 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
 
   async deadLetter(job: SpoolJob, result: ForwardResult): Promise<void> {
     const { deadLetter, reader } = this.#o;
-    const { receivedAtMs, projectHash, categoryBits, meta, body } = job.record;
+    const { receivedAtMs, projectHash, categoryBits, meta, body, large } = job.record;
+    const stored = large ? { body: [encodeLargeBody(large)], isLarge: true } : { body: [body] };
     const reason = "message" in result ? result.message : result.kind;
     try {
-      await deadLetter.append({ receivedAtMs, projectHash, categoryBits, meta, body: [body] }, reason);
+      await deadLetter.append({ receivedAtMs, projectHash, categoryBits, meta, ...stored }, reason);
     } catch (error) {
       if (!(error instanceof SpoolError)) throw error;
       log.error("a rejected record could not be kept: {error}", { error });
     }
     this.#countLost(job.meta, result);
     reader.settle(job.position);
+  }
+
+  lost({ meta, position }: SpoolJob): void {
+    countOutcomes(this.#o.metrics, "invalid", "corrupt_record", meta.quantities);
+    this.#o.reader.settle(position);
   }
 
   #countLost({ quantities }: RequestMeta, { kind }: ForwardResult): void {
@@ -234,10 +243,18 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const verdict = admission.decide(meta, nowMs);
     if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
     if (verdict.kind === "pending") return this.#waitFor(meta.key, record);
-    const { receivedAtMs, body } = record;
+    const { receivedAtMs, body, large } = record;
     // A request that named no project waits for nothing else: its key says where it belongs, once that is known.
     const settled = meta.projectId === "" ? { ...meta, projectId: verdict.projectId } : meta;
-    const job = { meta: settled, record, position, ...history, receivedAtMs, body };
+    const job = {
+      meta: settled,
+      record,
+      position,
+      ...history,
+      receivedAtMs,
+      body,
+      stream: large && streamOf(this.#o.reader, large),
+    };
     const applied = matchingLimits(meta.quantities, verdict.limits, nowMs);
     if (applied.length === 0) return job;
     return meta.passthrough ? this.#limitedWhole(job, applied) : this.#limited(job, verdict.limits, nowMs);
@@ -275,12 +292,40 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
   }
 
   async #limited(job: SpoolJob, limits: readonly RateLimit[], nowMs: number): Promise<SpoolJob | null> {
-    const { encoder, metrics, reader } = this.#o;
+    if (job.stream) return await this.#limitedStream(job, job.stream, limits, nowMs);
+    const { encoder } = this.#o;
     const bytes = await encoder.decode({ bytes: job.body, encoding: job.meta.contentEncoding });
     if (bytes === null) return job;
     const envelope = parseEnvelope(bytes);
     const { kept, dropped } = enforceLimits(envelope.items, limits, nowMs);
     if (kept.length === envelope.items.length) return job;
+    const body = (): Pick<SpoolJob, "body" | "stream"> => ({
+      body: concatBytes(rewriteEnvelope(envelope, { items: kept })),
+      stream: null,
+    });
+    return this.#cut(job, { kept, dropped }, body);
+  }
+
+  async #limitedStream(
+    job: SpoolJob,
+    stream: StreamedBody,
+    limits: readonly RateLimit[],
+    nowMs: number,
+  ): Promise<SpoolJob | null> {
+    const { decodedBytesMax } = this.#o.encoder;
+    const encoding = job.meta.contentEncoding;
+    const limited = await limitStream(stream, { encoding, limits, nowMs, decodedBytesMax });
+    if (limited === null || limited.body === null) return job;
+    return this.#cut(job, limited, () => ({ body: job.body, stream: limited.body }));
+  }
+
+  /** The job with what is kept of its envelope, or `null` when that is nothing. */
+  #cut(
+    job: SpoolJob,
+    { kept, dropped }: Pick<Enforcement, "kept" | "dropped">,
+    body: () => Pick<SpoolJob, "body" | "stream">,
+  ): SpoolJob | null {
+    const { metrics, reader } = this.#o;
     if (!job.isCounted) {
       for (const { category, quantity, reason } of dropped) {
         countOutcomes(metrics, "rate_limited", reason ?? "none", [[category, quantity]]);
@@ -291,6 +336,6 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
       return null;
     }
     const meta: RequestMeta = { ...job.meta, contentEncoding: "", quantities: totalQuantities(kept) };
-    return { ...job, meta, body: concatBytes(rewriteEnvelope(envelope, { items: kept })), isCounted: true };
+    return { ...job, meta, ...body(), isCounted: true };
   }
 }

@@ -86,9 +86,19 @@ export class BodyEncoder {
     return isNews;
   }
 
+  /** How a body of so many bytes, stored in an encoding, is to be sent. */
+  target(encoding: BodyEncoding, bytes: number): BodyEncoding {
+    const wanted = this.choice === "identity"
+      ? ""
+      : this.choice === "auto"
+      ? this.#automatic(encoding, bytes)
+      : this.choice;
+    return this.#usable(wanted) ? wanted : this.#preferred();
+  }
+
   /** The body as it is to be sent. */
   encode(body: EncodedBody): EncodedBody | Promise<EncodedBody> {
-    const encoding = this.#target(body);
+    const encoding = this.target(body.encoding, body.bytes.length);
     return encoding === body.encoding ? body : this.#recode(body, encoding);
   }
 
@@ -106,18 +116,8 @@ export class BodyEncoder {
     }
   }
 
-  #target(body: EncodedBody): BodyEncoding {
-    const wanted = this.choice === "identity"
-      ? ""
-      : this.choice === "auto"
-      ? this.#automatic(body)
-      : this.choice;
-    return this.#usable(wanted) ? wanted : this.#preferred();
-  }
-
-  #automatic(body: EncodedBody): BodyEncoding {
-    if (body.encoding !== "" || body.bytes.length < COMPRESS_BYTES_MIN) return body.encoding;
-    return this.#preferred();
+  #automatic(encoding: BodyEncoding, bytes: number): BodyEncoding {
+    return encoding !== "" || bytes < COMPRESS_BYTES_MIN ? encoding : this.#preferred();
   }
 
   #preferred(): BodyEncoding {

@@ -8,7 +8,7 @@ export type ForwardResult =
   | { readonly kind: "delivered"; readonly status: number }
   | { readonly kind: "rate_limited"; readonly status: 429; readonly limits: readonly RateLimit[] }
   | { readonly kind: "rejected"; readonly status: number; readonly message: string }
-  | { readonly kind: "server_error"; readonly status: number; readonly message: string }
+  | { readonly kind: "server_error"; readonly status: number | null; readonly message: string }
   | { readonly kind: "network_error"; readonly status: number | null; readonly message: string };
 
 const EXCERPT_BYTES = 200;

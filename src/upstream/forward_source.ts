@@ -1,6 +1,19 @@
 import type { RequestMeta } from "../protocol/request_meta.ts";
 import type { ForwardResult } from "./classify.ts";
 
+/** A body that is read while it is sent. */
+export interface StreamedBody {
+  /** Length in bytes. */
+  readonly bytes: number;
+  /** Its pieces from the start; each call reads it anew. Throws {@link BodyLostError} before the last piece. */
+  readonly chunks: () => AsyncIterable<Uint8Array>;
+}
+
+/** A stored body is missing or damaged. */
+export class BodyLostError extends Error {
+  override readonly name = "BodyLostError";
+}
+
 /** A record on its way. */
 export interface ForwardJob {
   readonly meta: RequestMeta;
@@ -12,6 +25,8 @@ export interface ForwardJob {
   readonly serverErrors: number;
   /** As stored, in `meta.contentEncoding`. */
   readonly body: Uint8Array;
+  /** In place of `body`, if it is too large to be held. */
+  readonly stream: StreamedBody | null;
 }
 
 /** Where records come from and go back to. */
@@ -24,6 +39,8 @@ export interface ForwardSource<Job extends ForwardJob = ForwardJob> {
   settle(job: Job, result: ForwardResult): void;
   /** Hands the record out again after `delayMs`, with the counters of {@link ForwardJob} moved on. */
   retryLater(job: Job, delayMs: number, result: ForwardResult): void;
+  /** The record's body cannot be had any more. */
+  lost(job: Job): void;
   /** The record will never be taken; it is to be kept aside and settled. */
   deadLetter(job: Job, result: ForwardResult): Promise<void> | void;
 }

@@ -22,7 +22,8 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { BodyEncoder, EncodedBody } from "./body_encoding.ts";
 import { classifyError, classifyResponse, type ForwardResult } from "./classify.ts";
-import type { ForwardJob, ForwardSource } from "./forward_source.ts";
+import { BodyLostError, type ForwardJob, type ForwardSource, type StreamedBody } from "./forward_source.ts";
+import type { LargeSender } from "./large_sender.ts";
 import type { HttpClient } from "./http_client.ts";
 import type { OutageState } from "./outage.ts";
 import { Reachability, retryBackoff } from "./reachability.ts";
@@ -42,6 +43,8 @@ const WARNING_INTERVAL_MS = 60_000;
 export interface ForwarderOptions<Job extends ForwardJob = ForwardJob> {
   /** Closed by {@link Forwarder.stop}. Should allow one connection more than `maxConcurrent`, for probes. */
   readonly client: Pick<HttpClient, "send" | "close" | "connections">;
+  /** For records that are too large to be held; closed as well. */
+  readonly large: Pick<LargeSender, "send" | "close">;
   readonly source: ForwardSource<Job>;
   readonly encoder: BodyEncoder;
   readonly clock: Clock;
@@ -124,6 +127,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     await Promise.race([this.#drained(), graceEnds]);
     inTime.abort();
     this.#o.client.close();
+    this.#o.large.close();
     await this.#drained();
     await this.#finished.catch(() => {});
   }
@@ -147,10 +151,11 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     this.#inFlight++;
     metrics.add(METRICS.forwardInFlight, 1);
     try {
-      const result = await this.#deliver(job);
+      const result = await (job.stream ? this.#deliverLarge(job, job.stream) : this.#deliver(job));
       if (result) await this.#conclude(job, result);
     } catch (error) {
-      this.#failed.reject(error);
+      if (error instanceof BodyLostError) this.#lose(job, error);
+      else this.#failed.reject(error);
     } finally {
       this.#inFlight--;
       metrics.add(METRICS.forwardInFlight, -1);
@@ -169,17 +174,45 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
       const result = await this.#send(recordRequest(job.meta, body, signer.envelopeHeaders()));
       if (!result) return null;
       this.#o.metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
-      this.#count(body, result);
+      this.#count(body.encoding, body.bytes.length, result);
       // A 415 to a body that is no envelope may as well be about its type.
       const mayRecode = body.encoding !== "" && !job.meta.passthrough;
       if (result.kind !== "rejected" || result.status !== 415 || !mayRecode) return result;
       const { encoding } = body;
-      if (encoder.refuse(encoding)) {
-        log.warn("the upstream does not take {encoding}, using another", { encoding });
-      }
+      this.#avoid(encoding);
       const other = await encoder.encode(body);
       if (other.encoding === encoding) return result;
       body = other;
+    }
+  }
+
+  /** The same as {@link Forwarder.#deliver}, with a body that is read while it is sent. */
+  async #deliverLarge(job: Job, stream: StreamedBody): Promise<ForwardResult | null> {
+    const { clock, encoder, signer, large, metrics } = this.#o;
+    const { meta } = job;
+    for (;;) {
+      const startedMs = clock.monotonic();
+      const heldMs = clock.now() - job.receivedAtMs;
+      const identity = signer.envelopeHeaders();
+      const { result, encoding, bytes } = await large.send({ meta, body: stream, heldMs, identity });
+      if (!result) return null;
+      metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
+      this.#count(encoding, bytes, result);
+      const mayRecode = encoding !== "" && !meta.passthrough;
+      if (result.kind !== "rejected" || result.status !== 415 || !mayRecode) return result;
+      this.#avoid(encoding);
+      if (encoder.target(meta.contentEncoding, stream.bytes) === encoding) return result;
+    }
+  }
+
+  #lose(job: Job, error: BodyLostError): void {
+    log.error("the body of a record is lost: {error}", { error: error.message });
+    this.#o.source.lost(job);
+  }
+
+  #avoid(encoding: string & EncodedBody["encoding"]): void {
+    if (this.#o.encoder.refuse(encoding)) {
+      log.warn("the upstream does not take {encoding}, using another", { encoding });
     }
   }
 
@@ -193,12 +226,12 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     }
   }
 
-  #count(body: EncodedBody, result: ForwardResult): void {
+  #count(encoding: EncodedBody["encoding"], bytes: number, result: ForwardResult): void {
     const { metrics } = this.#o;
     metrics.add(METRICS.forwarded, 1, result.kind);
-    metrics.add(METRICS.forwardBytes, body.bytes.length, body.encoding || "identity");
+    metrics.add(METRICS.forwardBytes, bytes, encoding || "identity");
     if (result.kind === "network_error") this.#reach.failed(result.message);
-    else this.#reach.received();
+    else if (result.status !== null) this.#reach.received();
   }
 
   async #conclude(job: Job, result: ForwardResult): Promise<void> {

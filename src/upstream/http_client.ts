@@ -34,7 +34,7 @@ export { UpstreamError };
 
 const SWEEP_MS = 100;
 /** Slowest line a large body is given time for: 64 kB/s. */
-const BODY_BYTES_PER_MS = 64;
+export const BODY_BYTES_PER_MS = 64;
 
 /** Options of {@link HttpClient}; times in milliseconds, sizes in bytes. */
 export interface HttpClientOptions {

@@ -1,10 +1,8 @@
 import * as zlib from "node:zlib";
+import { decodeZstd, HAS_ZSTD } from "../../src/protocol/zstd.ts";
 
 /** Undoes a Content-Encoding. */
 export function decodeContent(bytes: Uint8Array, encoding: string): Uint8Array {
-  const { zstdDecompressSync } = zlib as unknown as {
-    zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array;
-  };
   switch (encoding) {
     case "":
       return bytes;
@@ -15,7 +13,7 @@ export function decodeContent(bytes: Uint8Array, encoding: string): Uint8Array {
     case "br":
       return new Uint8Array(zlib.brotliDecompressSync(bytes));
     case "zstd":
-      if (zstdDecompressSync) return new Uint8Array(zstdDecompressSync(bytes));
+      if (HAS_ZSTD) return decodeZstd(bytes, 2 ** 30);
   }
   throw new SyntaxError(`Cannot decode Content-Encoding ${encoding}`);
 }

@@ -38,6 +38,7 @@ export class JobSource implements ForwardSource<MemoryJob> {
         attempts: 0,
         serverErrors: 0,
         body,
+        stream: null,
         ...job,
       });
     }
@@ -69,6 +70,10 @@ export class JobSource implements ForwardSource<MemoryJob> {
   settle(job: MemoryJob, result: ForwardResult): void {
     this.settled.set(job.name, result);
     this.#note(job, result.kind);
+  }
+
+  lost(job: MemoryJob): void {
+    this.#note(job, "lost");
   }
 
   retryLater(job: MemoryJob, delayMs: number, result: ForwardResult): void {

@@ -240,14 +240,15 @@ export class ScriptedUpstream {
     const isAnswered = isOther && this.respond !== null;
     const behaviour = isAnswered ? {} : (isProbe ? undefined : this.#script.shift()) ?? this.#behaviour;
     if (behaviour.resetAfterBytes !== undefined) {
-      await reader.body(Math.min(behaviour.resetAfterBytes, head.contentLength));
+      const announced = head.contentLength < 0 ? Infinity : head.contentLength;
+      await reader.body(Math.min(behaviour.resetAfterBytes, announced));
       return false;
     }
     if (behaviour.early) {
       await this.#answer(conn, behaviour, null);
       return false;
     }
-    const call = receivedCall(head, await reader.body(head.contentLength), connection, isOther);
+    const call = receivedCall(head, await reader.bodyOf(head), connection, isOther);
     this.violations.push(...violationsOf(call, isProbe || isOther));
     if (!isProbe && !isOther) this.violations.push(...this.inspect(call));
     (isProbe ? this.probes : isOther ? this.others : this.requests).push(call);

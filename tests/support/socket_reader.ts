@@ -1,3 +1,5 @@
+import { concatBytes } from "../../src/core/bytes.ts";
+
 const decoder = new TextDecoder("latin1");
 
 /** Head of a request as a test server reads it. */
@@ -6,6 +8,7 @@ export interface RequestHead {
   readonly path: string;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
+  /** -1 for a body in chunks. */
   readonly contentLength: number;
 }
 
@@ -48,6 +51,32 @@ export class SocketReader {
     return body;
   }
 
+  /** The body that a head announced. */
+  async bodyOf({ contentLength }: RequestHead): Promise<Uint8Array> {
+    if (contentLength >= 0) return await this.body(contentLength);
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      const size = await this.#line();
+      if (!/^[0-9a-f]{1,8}$/.test(size)) throw new SyntaxError(`Chunk size ${JSON.stringify(size)}`);
+      const chunk = await this.body(Number.parseInt(size, 16));
+      if (await this.#line() !== "") throw new SyntaxError("A chunk does not end where it should");
+      if (chunk.length === 0) return concatBytes(chunks);
+      chunks.push(chunk);
+    }
+  }
+
+  async #line(): Promise<string> {
+    for (;;) {
+      const end = this.#buffer.indexOf(10);
+      if (end > 0) {
+        const line = decoder.decode(this.#buffer.subarray(0, end - 1));
+        this.#buffer = this.#buffer.subarray(end + 1);
+        return line;
+      }
+      if (!await this.#more()) throw new Error("The peer ended inside a body");
+    }
+  }
+
   async #more(): Promise<boolean> {
     const chunk = new Uint8Array(16 * 1024);
     const bytes = await this.conn.read(chunk);
@@ -72,6 +101,9 @@ function parse(text: string): RequestHead {
     headers.set(name.toLowerCase(), value);
   }
   const length = headers.get("content-length");
+  const isChunked = headers.get("transfer-encoding") === "chunked";
+  if (isChunked && length !== undefined) throw new SyntaxError("Content-Length of a body in chunks");
+  if (isChunked) return { method, path, headers, contentLength: -1 };
   if (method === "POST" && !/^\d+$/.test(length ?? "")) throw new SyntaxError("No Content-Length");
   return { method, path, headers, contentLength: Number(length ?? 0) };
 }

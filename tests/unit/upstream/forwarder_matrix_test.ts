@@ -30,6 +30,7 @@ function setUp(url: string, caCerts: readonly string[] = []) {
     caCerts,
   });
   const forwarder = new Forwarder({
+    large: { send: () => Promise.reject(new Error("no record is large")), close() {} },
     client,
     source,
     encoder: new BodyEncoder("auto", 1024 * 1024),

@@ -58,6 +58,7 @@ function setUp(options: Partial<ForwarderOptions<MemoryJob>> = {}) {
   const client = new FakeClient();
   const metrics = new Metrics(METRIC_LAYOUT);
   const forwarder = new Forwarder({
+    large: { send: () => Promise.reject(new Error("no record is large")), close() {} },
     client,
     source,
     encoder: new BodyEncoder("auto", 1024 * 1024),
