@@ -15,13 +15,15 @@ import { type ConfigSources, processSources } from "./config/config_sources.ts";
 import { ConfigError } from "./config/config_error.ts";
 import { adminApp } from "./admin/admin_app.ts";
 import { type NodeFacts, type NodeStatus, nodeStatus } from "./admin/node_status.ts";
-import { forwardOptions, ingestOptions, supportedLanes } from "./lane/half_options.ts";
+import { type ConnectionCounts, createConnectionCounts } from "./listener/connection_gate.ts";
+import { connectionsPerLane, forwardOptions, ingestOptions, supportedLanes } from "./lane/half_options.ts";
 import { type HalfSpawner, spawnWorkerHalf } from "./lane/half_host.ts";
 import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
 import { Lane } from "./lane/lane.ts";
-import type { CommonOptions, LearnedLimits, ToHalf } from "./lane/messages.ts";
+import type { CommonOptions, LearnedLimits, Ports, ToHalf } from "./lane/messages.ts";
 import { NodeState } from "./lane/node_state.ts";
+import { TlsFiles } from "./lane/tls_files.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
 import { RateLimitTable } from "./projects/rate_limit_table.ts";
 import { ControlBlock } from "./spool/control_block.ts";
@@ -60,6 +62,8 @@ export class Node {
   readonly #projects: ProjectDirectory;
   /** Null in modes that ask nobody. */
   readonly #managed: ManagedMode | null;
+  readonly #tls: TlsFiles;
+  readonly #connectionCounts: ConnectionCounts;
   readonly #lanes: Lane[] = [];
   readonly #controls: ControlBlock[] = [];
   readonly #servers: NodeServer[] = [];
@@ -68,7 +72,7 @@ export class Node {
   #folder: SpoolFolder | null = null;
   #budget: DiskBudget;
   #phase: Phase = "starting";
-  #port = 0;
+  #ports: Ports;
 
   private constructor(loaded: LoadedConfig, deps: NodeDeps) {
     const lanes = supportedLanes(loaded.config);
@@ -81,6 +85,9 @@ export class Node {
     this.#projects = new ProjectDirectory(loaded, deps.sources);
     this.#managed = this.#projects.fetched = this.#createManaged();
     this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
+    this.#tls = new TlsFiles(loaded, this.#own);
+    this.#ports = { plain: loaded.config.relay.port, tls: loaded.config.relay.tlsPort };
+    this.#connectionCounts = createConnectionCounts(lanes * connectionsPerLane(this.#loaded.config));
     this.metrics.include(this.#own.buffer);
   }
 
@@ -103,7 +110,12 @@ export class Node {
 
   /** Port of the ingestion listener. */
   get port(): number {
-    return this.#port;
+    return this.#ports.plain;
+  }
+
+  /** Port of the ingestion listener with TLS, or `null`. */
+  get tlsPort(): number | null {
+    return this.#ports.tls;
   }
 
   /** Address of the admin listener, or `null`. */
@@ -155,15 +167,15 @@ export class Node {
     const { config } = this.#loaded;
     const { storage } = this.#deps;
     this.#projects.load();
+    this.#tls.load(this.#deps.clock.now());
     this.#folder = await openSpoolFolder(storage, config.spool.envelopes.path, config.lanes);
     this.#budget = DiskBudget.create(config.spool.envelopes.maxDiskSize, this.#folder.bytes);
-    this.#port = config.relay.port;
     await this.#managed?.load();
     this.#managed?.start();
     for (const partitionDir of this.#folder.partitions) {
       const lane = this.#createLane(partitionDir);
       this.#lanes.push(lane);
-      this.#port = await lane.start(this.#port);
+      this.#ports = await lane.start(this.#ports);
     }
     const health = { isLive: () => true, isReady: () => this.#state.ready };
     const internal = serveInternal(config, health, VERSION, this.#own, this.#deps.clock);
@@ -179,7 +191,8 @@ export class Node {
     log.info("ready", {
       mode: config.relay.mode,
       host: config.relay.host,
-      port: this.#port,
+      port: this.#ports.plain,
+      ...this.#ports.tls !== null && { tlsPort: this.#ports.tls },
       lanes: config.lanes,
     });
   }
@@ -208,7 +221,11 @@ export class Node {
       spawn: this.#deps.spawn,
       metrics: this.#own,
       options: {
-        ingest: (port) => ingestOptions(this.#loaded, common(buffers.ingest), port),
+        ingest: (ports) =>
+          ingestOptions(this.#loaded, common(buffers.ingest), ports, {
+            connectionCounts: this.#connectionCounts,
+            tls: this.#tls.material,
+          }),
         forward: () =>
           forwardOptions(
             this.#loaded,
@@ -268,6 +285,7 @@ export class Node {
     this.#state.ready = ready;
     this.#state.draining = this.#phase === "draining";
     this.#own.set(METRICS.ready, ready ? 1 : 0);
+    this.#tls.observe(this.#deps.clock.now());
     this.#own.set(METRICS.buildInfo, 1, VERSION);
     this.#own.set(METRICS.spoolBytes, this.#budget.bytesUsed);
     this.#own.set(METRICS.spoolBytesMax, this.#budget.bytesMax);
@@ -283,6 +301,8 @@ export class Node {
       await this.#deps.clock.sleep(TICK_MS, signal);
       this.#observe();
       this.#managed?.tick();
+      const material = this.#tls.reloadIfDue(this.#deps.clock.monotonic());
+      if (material) this.#broadcast({ type: "certificates", material });
       const snapshot = this.#projects.reloadIfDue(this.#deps.clock.monotonic());
       if (snapshot) this.#broadcast({ type: "projects", snapshot });
     }

@@ -1,14 +1,40 @@
 import { type Problem } from "../config/config_error.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 
-/** What keeps a valid configuration from being run by this version. */
+/** What keeps a valid configuration from being run: what else is missing, and keys that need each other. */
 export function checkRunnable({ config, credentials, effective }: LoadedConfig): Problem[] {
-  if (config.relay.mode !== "managed" || credentials !== null) return [];
-  const origin = effective.find(({ key }) => key.key === "relay.mode")!.origin;
-  return [{
-    origin,
-    key: "relay.mode",
-    rule: 'mode managed needs an identity; "landfall credentials generate" makes one',
-    received: `"managed"`,
-  }];
+  const problems: Problem[] = [];
+  const refuse = (key: string, rule: string, received?: unknown): void => {
+    const origin = effective.find((one) => one.key.key === key)!.origin;
+    problems.push({
+      origin,
+      key,
+      rule,
+      ...received === undefined ? {} : { received: JSON.stringify(received) },
+    });
+  };
+  const { relay, listener } = config;
+  if (relay.mode === "managed" && credentials === null) {
+    refuse(
+      "relay.mode",
+      'mode managed needs an identity; "landfall credentials generate" makes one',
+      relay.mode,
+    );
+  }
+  const paths = { "relay.tls_cert_path": relay.tlsCertPath, "relay.tls_key_path": relay.tlsKeyPath };
+  for (const [key, path] of Object.entries(paths)) {
+    if (relay.tlsPort !== null && path === null) refuse(key, "must be set, because relay.tls_port is");
+    if (relay.tlsPort === null && path !== null) refuse(key, "has no effect without relay.tls_port", path);
+  }
+  if (listener.exposure === "load_balancer") {
+    if (listener.tlsCertificates.length > 0) {
+      refuse("listener.tls_certificates", "needs listener.exposure internet; a balancer asks for one host");
+    }
+    if (listener.proxyProtocol !== "off") {
+      refuse("listener.proxy_protocol", "needs listener.exposure internet", listener.proxyProtocol);
+    }
+  } else if (listener.tlsCertificates.length > 0 && relay.tlsPort === null) {
+    refuse("listener.tls_certificates", "has no effect without relay.tls_port");
+  }
+  return problems;
 }

@@ -151,6 +151,18 @@ export const hosts: ValueKind<readonly string[]> = {
 const LABEL = "[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?";
 const HOST = new RegExp(`^(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*$`);
 
+/** Pairs of paths. */
+export const certificates: ValueKind<readonly { readonly cert: string; readonly key: string }[]> = {
+  form: "list of certificates",
+  rule: "must be a list of {cert: PATH, key: PATH}",
+  read: (raw) =>
+    listOf(raw, (entry) => {
+      const { cert, key, ...rest } = (entry ?? {}) as Record<string, unknown>;
+      const isPair = typeof cert === "string" && typeof key === "string" && Object.keys(rest).length === 0;
+      return isPair ? { cert, key } : undefined;
+    }),
+};
+
 /** Ids of projects, in canonical decimal. */
 export const projectIds: ValueKind<readonly string[]> = {
   form: "list of project ids",

@@ -56,7 +56,7 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         running = await start(message.options, deps, port);
         running.forwarder.start();
         running.forwarder.finished.catch(fail);
-        return port.post({ type: "started", port: null });
+        return port.post({ type: "started", ports: null });
       case "projects":
       case "project_changes":
       case "global":

@@ -1,10 +1,12 @@
 /** From the configuration of a node to the options of its halves. */
 import type { Config } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
+import type { ConnectionCounts } from "../listener/connection_gate.ts";
 import { NODE_ENGINE_IS_COMPLETE } from "../listener/node_engine.ts";
 import { connectionsWithinOpenFiles } from "../listener/open_files.ts";
 import type { Leftover } from "../spool/large_leftovers.ts";
-import type { CommonOptions, ForwardOptions, IngestOptions } from "./messages.ts";
+import type { TlsMaterial } from "../listener/tls_material.ts";
+import type { CommonOptions, ForwardOptions, IngestOptions, Ports } from "./messages.ts";
 
 /** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
 const SEGMENTS_PER_LANE_MIN = 8;
@@ -16,8 +18,31 @@ export function supportedLanes({ lanes, listener }: Config): number {
   return listener.exposure === "internet" && !NODE_ENGINE_IS_COMPLETE ? 1 : lanes;
 }
 
-/** Options of an ingest half that listens on `port`. */
-export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, port: number): IngestOptions {
+/** What the listeners of all lanes share. */
+export interface SharedEdge {
+  readonly connectionCounts: ConnectionCounts;
+  /** The certificates in use; null without a TLS port. */
+  readonly tls: TlsMaterial | null;
+}
+
+/**
+ * Connections that each lane may hold. More than the open files allow for would end in a listener that accepts no more, so
+ * that is the bound whatever is configured.
+ */
+export function connectionsPerLane({ limits, lanes }: Config): number {
+  const withinOpenFiles = connectionsWithinOpenFiles(lanes);
+  return limits.maxConnections === null
+    ? withinOpenFiles
+    : Math.min(withinOpenFiles, Math.ceil(limits.maxConnections / lanes));
+}
+
+/** Options of an ingest half that listens on `ports`. */
+export function ingestOptions(
+  { config }: LoadedConfig,
+  common: CommonOptions,
+  ports: Ports,
+  edge: SharedEdge,
+): IngestOptions {
   const { limits, listener, spool, relay, lanes } = config;
   return {
     ...common,
@@ -31,14 +56,19 @@ export function ingestOptions({ config }: LoadedConfig, common: CommonOptions, p
     listener: {
       exposure: listener.exposure,
       hostname: relay.host,
-      port,
+      port: ports.plain,
       trustedProxies: listener.trustedProxies,
       envelopeBytesMax: limits.maxEnvelopeSize,
       uploadBytesMax: limits.maxUploadSize,
       bodyMemoryBytesMax: listener.bodyMemory,
-      connectionsMax: limits.maxConnections === null
-        ? connectionsWithinOpenFiles(lanes)
-        : Math.ceil(limits.maxConnections / lanes),
+      backlog: limits.tcpListenBacklog,
+      connectionsMax: connectionsPerLane(config),
+      connectionsPerAddress: listener.connectionsPerAddress,
+      connectionCounts: edge.connectionCounts,
+      isProxied: listener.proxyProtocol === "trusted",
+      tls: edge.tls && { port: ports.tls ?? 0, material: edge.tls },
+      hosts: listener.hosts,
+      hstsMaxAgeSeconds: listener.hstsMaxAge === null ? null : Math.floor(listener.hstsMaxAge / 1000),
       headersTimeoutMs: listener.headerTimeout,
       pace: paceLimits(config),
       idleTimeoutMs: listener.idleTimeout,

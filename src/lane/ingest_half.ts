@@ -24,18 +24,22 @@ import { PartitionWriter } from "../spool/partition_writer.ts";
 import type { SpoolRecord } from "../spool/record.ts";
 import { requeueSegment } from "../spool/requeue.ts";
 import { SpoolPressure } from "../spool/spool_pressure.ts";
+import type { TlsMaterial } from "../listener/tls_material.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
+import { logger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/registry.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
-import type { IngestOptions } from "./messages.ts";
+import type { IngestOptions, Ports } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
 import { RelayDesk } from "./relay_desk.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
 import { type RecordSink, Submitter } from "./submit.ts";
 import { WantedKeys } from "./wanted_keys.ts";
+
+const log = logger("lane");
 
 interface Running {
   readonly admission: Admission;
@@ -58,7 +62,9 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
       case "start":
         if (message.kind !== "ingest") return;
         running = await start(message.options, deps, port);
-        return port.post({ type: "started", port: running.listener.address.port });
+        return port.post({ type: "started", ports: portsOf(running.listener) });
+      case "certificates":
+        return running ? replaceCertificates(running.listener, message.material) : undefined;
       case "projects":
       case "project_changes":
       case "global":
@@ -91,6 +97,19 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
       running = null;
     },
   };
+}
+
+/** A listener that cannot go on with the new ones goes on with the old ones. */
+function replaceCertificates(listener: Listener, material: TlsMaterial): void {
+  try {
+    listener.replaceCertificates(material);
+  } catch (error) {
+    log.error("renewed certificates could not be taken into use: {error}", { error });
+  }
+}
+
+function portsOf(listener: Listener): Ports {
+  return { plain: listener.address.port, tls: listener.tlsPort };
 }
 
 async function start(
@@ -156,6 +175,13 @@ async function start(
     ...o,
     routes,
     fallback: passing.fallback,
+    proxies: o.isProxied ? trustedProxies : null,
+    connections: {
+      connectionsMax: o.connectionsMax,
+      perAddressMax: o.connectionsPerAddress,
+      counts: o.connectionCounts,
+      exempt: trustedProxies,
+    },
     version: options.version,
     bodies,
     metrics,

@@ -15,7 +15,15 @@ import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { HalfHost, HalfSpawner } from "./half_host.ts";
-import type { ForwardOptions, FromHalf, HalfKind, IngestOptions, LearnedLimits, ToHalf } from "./messages.ts";
+import type {
+  ForwardOptions,
+  FromHalf,
+  HalfKind,
+  IngestOptions,
+  LearnedLimits,
+  Ports,
+  ToHalf,
+} from "./messages.ts";
 import {
   PendingTasks,
   type SpoolTask,
@@ -41,7 +49,7 @@ export interface LaneOptions {
   /** Counters of the control plane. */
   readonly metrics: Metrics;
   /** Options of a half, asked for at each start of it, so that a replacement gets the current snapshots. */
-  readonly options: { ingest(port: number): IngestOptions; forward(): ForwardOptions };
+  readonly options: { ingest(ports: Ports): IngestOptions; forward(): ForwardOptions };
   /** A forward half learned limits. */
   onLimits(limits: LearnedLimits): void;
   /** A relay downstream asked the ingest half; `answer` goes back to it. */
@@ -52,7 +60,7 @@ export interface LaneOptions {
 
 type HalfState =
   | { kind: "idle" }
-  | { kind: "starting"; host: HalfHost; started: PromiseWithResolvers<number | null>; isFirst: boolean }
+  | { kind: "starting"; host: HalfHost; started: PromiseWithResolvers<Ports | null>; isFirst: boolean }
   | { kind: "running"; host: HalfHost; sinceMs: number }
   | { kind: "waiting"; timer: Timer }
   | { kind: "stopping"; host: HalfHost; stopped: PromiseWithResolvers<void> }
@@ -64,7 +72,7 @@ export class Lane {
   readonly #states: Record<HalfKind, HalfState> = { ingest: { kind: "idle" }, forward: { kind: "idle" } };
   readonly #backoffs: Record<HalfKind, Backoff>;
   readonly #tasks = new PendingTasks();
-  #port = 0;
+  #ports: Ports = { plain: 0, tls: null };
 
   constructor(readonly index: number, options: LaneOptions) {
     this.#o = options;
@@ -75,15 +83,15 @@ export class Lane {
   /**
    * Starts both halves.
    *
-   * @param port where to listen; 0 for any free port
-   * @returns the port the lane listens on
+   * @param ports where to listen; 0 for any free port
+   * @returns where the lane listens
    * @throws {LaneStartError} when a half cannot start, e.g. because the port is taken
    */
-  async start(port: number): Promise<number> {
-    this.#port = port;
+  async start(ports: Ports): Promise<Ports> {
+    this.#ports = ports;
     await this.#launch("forward", true);
-    this.#port = await this.#launch("ingest", true) ?? port;
-    return this.#port;
+    this.#ports = await this.#launch("ingest", true) ?? ports;
+    return this.#ports;
   }
 
   /** Whether both halves run. */
@@ -137,8 +145,8 @@ export class Lane {
     }
   }
 
-  async #launch(kind: HalfKind, isFirst: boolean): Promise<number | null> {
-    const started = Promise.withResolvers<number | null>();
+  async #launch(kind: HalfKind, isFirst: boolean): Promise<Ports | null> {
+    const started = Promise.withResolvers<Ports | null>();
     const host = this.#o.spawn(kind, {
       onMessage: (message) => this.#onMessage(kind, host, message),
       onDeath: (reason) => this.#onDeath(kind, host, reason),
@@ -146,7 +154,7 @@ export class Lane {
     this.#states[kind] = { kind: "starting", host, started, isFirst };
     host.post(
       kind === "ingest"
-        ? { type: "start", kind, options: this.#o.options.ingest(this.#port) }
+        ? { type: "start", kind, options: this.#o.options.ingest(this.#ports) }
         : { type: "start", kind, options: this.#o.options.forward() },
     );
     return await started.promise;
@@ -159,7 +167,7 @@ export class Lane {
       case "started":
         if (state.kind !== "starting") return;
         this.#states[kind] = { kind: "running", host, sinceMs: this.#o.clock.monotonic() };
-        return state.started.resolve(message.port);
+        return state.started.resolve(message.ports);
       case "failed":
         return this.#onDeath(kind, host, message.message);
       case "limits":

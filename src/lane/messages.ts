@@ -6,6 +6,8 @@
  */
 import type { Leftover } from "../spool/large_leftovers.ts";
 import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
+import type { ConnectionCounts } from "../listener/connection_gate.ts";
+import type { TlsMaterial } from "../listener/tls_material.ts";
 import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import type { GlobalConfig } from "../projects/global_config.ts";
@@ -33,6 +35,13 @@ export interface CommonOptions {
   readonly budget: SharedArrayBuffer;
   readonly metrics: SharedArrayBuffer;
   readonly nodeState: SharedArrayBuffer;
+}
+
+/** Where an ingest half listens; 0 asks for any free port, and the lanes that follow get the same. */
+export interface Ports {
+  readonly plain: number;
+  /** Null without TLS. */
+  readonly tls: number | null;
 }
 
 /** Start of an ingest half. */
@@ -67,7 +76,17 @@ export interface IngestOptions extends CommonOptions {
     readonly envelopeBytesMax: number;
     readonly uploadBytesMax: number;
     readonly bodyMemoryBytesMax: number;
+    readonly backlog: number;
     readonly connectionsMax: number;
+    readonly connectionsPerAddress: number;
+    /** Connections per address, of all lanes. */
+    readonly connectionCounts: ConnectionCounts;
+    /** Whether trusted proxies begin their connections with a PROXY header. */
+    readonly isProxied: boolean;
+    /** Second port, with TLS. */
+    readonly tls: { readonly port: number; readonly material: TlsMaterial } | null;
+    readonly hosts: readonly string[];
+    readonly hstsMaxAgeSeconds: number | null;
     readonly headersTimeoutMs: number;
     /** Bounds of slow bodies, see `body_pace.ts`. */
     readonly pace: {
@@ -134,12 +153,14 @@ export type ToHalf =
   | RelayAnswerMessage
   | ({ readonly type: "limits" } & LearnedLimits)
   | SpoolTaskMessage
+  /** Renewed certificates for new connections. */
+  | { readonly type: "certificates"; readonly material: TlsMaterial }
   /** Finish what is in flight within `graceMs`, make everything durable, then answer `stopped`. */
   | { readonly type: "stop"; readonly graceMs: number };
 
 /** Half to control plane. */
 export type FromHalf =
-  | { readonly type: "started"; readonly port: number | null }
+  | { readonly type: "started"; readonly ports: Ports | null }
   | { readonly type: "failed"; readonly message: string }
   | ({ readonly type: "limits" } & LearnedLimits)
   /** Records wait for the states of these keys, or were taken without them; told again while that is so. */

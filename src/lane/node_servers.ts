@@ -2,6 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
 import { BodyReader } from "../listener/body_reader.ts";
+import { createConnectionCounts } from "../listener/connection_gate.ts";
 import { Listener } from "../listener/listener.ts";
 import { healthRoutes } from "../listener/routes.ts";
 import type { Health } from "../listener/endpoints/health.ts";
@@ -13,6 +14,14 @@ const log = logger("node");
 
 /** Health checks have no body to speak of. */
 const INTERNAL_BODY_BYTES_MAX = 1024 * 1024;
+
+/** Exposure `load_balancer` counts no connections. */
+const UNBOUNDED = {
+  connectionsMax: Infinity,
+  perAddressMax: Infinity,
+  counts: createConnectionCounts(0),
+  exempt: null,
+};
 
 /** A listener of the control plane. */
 export interface NodeServer {
@@ -60,7 +69,9 @@ export function serveInternal(
     hostname: internalHost,
     port: internalPort,
     reusePort: false,
-    connectionsMax: Infinity,
+    backlog: config.limits.tcpListenBacklog,
+    proxies: null,
+    connections: UNBOUNDED,
     headersTimeoutMs: listener.headerTimeout,
     pace: paceLimits(config),
     idleTimeoutMs: listener.idleTimeout,

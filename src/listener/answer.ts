@@ -70,9 +70,19 @@ export class AnswerWriter {
   readonly #cors: HeaderList;
   readonly #corsJson: HeaderList;
 
-  /** @param version what follows `landfall/` in the `Server` header */
-  constructor(version: string) {
-    this.plainHeaders = [["server", `landfall/${version}`], ["cross-origin-resource-policy", "cross-origin"]];
+  /**
+   * @param version what follows `landfall/` in the `Server` header
+   * @param hstsMaxAgeSeconds how long clients shall come over TLS alone
+   */
+  constructor(version: string, hstsMaxAgeSeconds: number | null = null) {
+    const headers: [string, string][] = [
+      ["server", `landfall/${version}`],
+      ["cross-origin-resource-policy", "cross-origin"],
+    ];
+    if (hstsMaxAgeSeconds !== null) {
+      headers.push(["strict-transport-security", `max-age=${hstsMaxAgeSeconds}`]);
+    }
+    this.plainHeaders = headers;
     this.#cors = [
       ...this.plainHeaders,
       [...ALLOW_ORIGIN],

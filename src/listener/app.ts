@@ -9,13 +9,19 @@
  */
 import { type Context, Hono } from "hono";
 import type { Clock } from "../core/clock.ts";
+import { hostWithoutPort, isHostOf } from "../protocol/ingest_host.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { type Answer, AnswerWriter, emptyAnswer, errorAnswer, jsonAnswer, PREFLIGHT } from "./answer.ts";
 import type { BodyReader } from "./body_reader.ts";
-import type { HeaderList, IncomingRequest, RouteName } from "./incoming_request.ts";
+import {
+  type HeaderList,
+  type IncomingRequest,
+  type RouteName,
+  TARGET_CHARS_MAX,
+} from "./incoming_request.ts";
 import type { Endpoint, PathParams, Route } from "./routes.ts";
 
 const log = logger("listener");
@@ -25,6 +31,8 @@ const FAULT_LOG_INTERVAL_MS = 10_000;
 const UPSTREAM_ROUTES: ReadonlySet<RouteName> = new Set(["forward", "upload"]);
 
 const NOT_FOUND = emptyAnswer(404);
+const TARGET_TOO_LONG = emptyAnswer(414);
+const MISDIRECTED = emptyAnswer(421);
 const INTERNAL_ERROR = jsonAnswer(500, `{"detail":"internal error"}`);
 
 /** Options of {@link App}. */
@@ -37,6 +45,10 @@ export interface AppOptions {
   readonly bodies: BodyReader;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** Hosts that are served, lower case, `*.` for subdomains; none listed means any. Probes are answered under any name. */
+  readonly hosts?: readonly string[];
+  /** `Strict-Transport-Security` of answers over TLS, seconds; null for none. */
+  readonly hstsMaxAgeSeconds?: number | null;
 }
 
 /** Answers requests; knows nothing of sockets. */
@@ -45,6 +57,9 @@ export class App {
   closing = false;
   readonly #hono: Hono;
   readonly #writer: AnswerWriter;
+  readonly #secureWriter: AnswerWriter;
+  readonly #hosts: readonly string[];
+  readonly #probePaths: ReadonlySet<string>;
   readonly #bodies: BodyReader;
   readonly #clock: Clock;
   readonly #metrics: Metrics;
@@ -52,11 +67,14 @@ export class App {
 
   constructor(o: AppOptions) {
     this.#writer = new AnswerWriter(o.version);
+    this.#secureWriter = new AnswerWriter(o.version, o.hstsMaxAgeSeconds);
+    this.#hosts = o.hosts ?? [];
     this.#bodies = o.bodies;
     this.#clock = o.clock;
     this.#metrics = o.metrics;
     this.#hono = new Hono({ getPath: (request) => incoming(request).path });
     const probes = o.routes.filter((route) => !route.ingestion);
+    this.#probePaths = new Set(probes.map((route) => route.path));
     for (const route of probes) this.#hono.all(route.path, this.#dispatch(route));
     // Before the ingestion routes: `relay` is no project.
     this.#hono.all("/api/relay/*", (c) => this.#refuse(incoming(c.req.raw), NOT_FOUND, false));
@@ -73,7 +91,17 @@ export class App {
   handle(request: IncomingRequest): Response | Promise<Response> {
     request.startedMs = this.#clock.monotonic();
     this.#metrics.add(METRICS.requestsInFlight, 1);
+    if (request.path.length + request.query.length > TARGET_CHARS_MAX) {
+      return this.#refuse(request, TARGET_TOO_LONG, false);
+    }
+    if (this.#hosts.length > 0 && !this.#serves(request)) return this.#refuse(request, MISDIRECTED, false);
     return this.#hono.fetch(request as unknown as Request);
+  }
+
+  #serves(request: IncomingRequest): boolean {
+    if (this.#probePaths.has(request.path)) return true;
+    const host = hostWithoutPort(request.header("host") ?? "");
+    return this.#hosts.some((pattern) => isHostOf(host, pattern));
   }
 
   /** Answers a request that cannot be routed. Never rejects. */
@@ -171,7 +199,9 @@ export class App {
     if (!UPSTREAM_ROUTES.has(request.route)) {
       metrics.observe(METRICS.answerTime, (this.#clock.monotonic() - request.startedMs) / 1000);
     }
-    return this.#writer.write(request, answer, cors, closing);
+    if (request.isLast) closing = true;
+    const writer = request.isSecure ? this.#secureWriter : this.#writer;
+    return writer.write(request, answer, cors, closing);
   }
 
   #logFault(error: unknown): void {

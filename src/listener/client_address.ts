@@ -56,7 +56,7 @@ function nearestForeign(chain: string, peer: string, trusted: CidrSet): string {
   return nearest;
 }
 
-/** IPv4 addresses look like themselves also on sockets that serve both families. */
-function plainAddress(address: string): string {
+/** An address as others write it: IPv4 ones look like themselves also on sockets that serve both families. */
+export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }

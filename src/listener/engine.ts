@@ -1,19 +1,30 @@
 /** What carries the application: the seam between routing and sockets. */
+import type { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Metrics } from "../telemetry/registry.ts";
 import type { App } from "./app.ts";
 import type { BodyPaces } from "./body_pace.ts";
+import type { ConnectionGate } from "./connection_gate.ts";
+import type { TlsMaterial } from "./tls_material.ts";
 
 /** Where an engine listens, and how long it waits for clients. */
 export interface EngineOptions {
   readonly app: App;
   readonly clock: Clock;
+  readonly metrics: Metrics;
   readonly hostname: string;
   /** 0 picks a free port. */
   readonly port: number;
   /** Several listeners, each in an isolate of its own, share the port; the kernel spreads connections. */
   readonly reusePort: boolean;
-  /** Connections held at once; further ones are reset. `internet` only. */
-  readonly connectionsMax: number;
+  /** Connections the system may hold before they are accepted. */
+  readonly backlog: number;
+  /** Counts connections. `internet` only. */
+  readonly gate: ConnectionGate;
+  /** Peers that begin connections with a PROXY header; null for none. `internet` only. */
+  readonly proxies: CidrSet | null;
+  /** Certificates; null on a port without TLS. */
+  readonly tls: TlsMaterial | null;
   /** For the whole head of a request, ms. */
   readonly headersTimeoutMs: number;
   /** How slowly bodies may come. */
@@ -27,6 +38,8 @@ export interface Engine {
   readonly address: { readonly hostname: string; readonly port: number };
   /** Refuses new connections, as far as the engine can without harming requests that are being read. */
   stopAccepting(): void;
+  /** Gives new connections other certificates; those that are open go on. */
+  replaceCertificates(material: TlsMaterial): void;
   /**
    * Ends everything: connections without a request at once, the rest after their answers.
    *

@@ -5,6 +5,8 @@
  * costs more than twice as much as taking a small body whole.
  */
 
+import { organizationOfHost } from "../protocol/ingest_host.ts";
+
 /** Label of the route that answered, for metrics. */
 export type RouteName =
   | "envelope"
@@ -32,6 +34,9 @@ export type HeaderList = readonly [string, string][];
 /** Body of an answer; `null` for none. A stream is read to its end or cancelled; one that fails cuts the connection. */
 export type AnswerBody = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
 
+/** Characters of a path and its query; more are answered with 414, as nginx does with its default buffers. */
+export const TARGET_CHARS_MAX = 8192;
+
 /** One request on its way through the listener. */
 export abstract class IncomingRequest {
   /** One of the usual methods, or `UNKNOWN`: routers look methods up in plain objects, which know `constructor` too. */
@@ -44,6 +49,10 @@ export abstract class IncomingRequest {
   route: RouteName = "other";
   /** Set once the request was handed inwards, where every item of it is accounted for. */
   isSubmitted = false;
+  /** Whether its connection is to end with its answer. */
+  isLast = false;
+  /** Whether it came over TLS. */
+  isSecure = false;
   /** Monotonic time at which the request's head had been read. */
   startedMs = 0;
 
@@ -55,6 +64,11 @@ export abstract class IncomingRequest {
     const path = mark < 0 ? target.slice(start) : target.slice(start, mark);
     this.path = path.includes("//") ? path.replace(/\/{2,}/g, "/") : path || "/";
     this.query = mark < 0 ? "" : target.slice(mark + 1);
+  }
+
+  /** Id of the organisation whose subdomain the client called (`o1.ingest.example.com`), or null. */
+  get organizationId(): string | null {
+    return organizationOfHost(this.header("host") ?? "");
   }
 
   /** Value of a header, lines of the same name joined with ", "; `name` in lower case. */

@@ -15,45 +15,47 @@
  * Drain, in this order: {@link Listener.stopAccepting}, {@link Listener.waitForBodies}, {@link Listener.close}.
  */
 import type { Clock } from "../core/clock.ts";
-import type { Metrics } from "../telemetry/registry.ts";
-import { App } from "./app.ts";
+import { App, type AppOptions } from "./app.ts";
 import { BodyPaces, type PaceLimits } from "./body_pace.ts";
 import type { BodyReader } from "./body_reader.ts";
+import { ConnectionGate, type ConnectionGateOptions } from "./connection_gate.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 import { startNodeEngine } from "./node_engine.ts";
-import type { Route } from "./routes.ts";
 import { startServeEngine } from "./serve_engine.ts";
+import type { TlsMaterial } from "./tls_material.ts";
 
 /** What stands between a listener and its clients. */
 export type Exposure = "internet" | "load_balancer";
 
 /** Options of {@link Listener.start}. */
-export interface ListenerOptions extends Omit<EngineOptions, "app" | "paces"> {
+export interface ListenerOptions extends Omit<EngineOptions, "app" | "paces" | "gate" | "tls">, AppOptions {
   readonly exposure: Exposure;
-  readonly routes: readonly Route[];
-  /** Takes what is below `/api/` and no route's. */
-  readonly fallback?: Route | null;
-  /** Version in the `Server` header. */
-  readonly version: string;
   /** Shared with the ingestion routes. */
   readonly bodies: BodyReader;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
   /** How slowly bodies may come. */
   readonly pace: PaceLimits;
+  /** Bounds on connections; `internet` only. */
+  readonly connections: Omit<ConnectionGateOptions, "clock" | "metrics">;
+  /** Second port, with TLS; null for none. */
+  readonly tls?: { readonly port: number; readonly material: TlsMaterial } | null;
 }
 
-/** A listening port of a node. */
+/** The listening ports of a node: a plain one, and one with TLS if there are certificates. */
 export class Listener {
   readonly #app: App;
-  readonly #engine: Engine;
+  readonly #engines: readonly [Engine, ...Engine[]];
   readonly #bodies: BodyReader;
   readonly #clock: Clock;
   readonly #paces: BodyPaces;
 
-  private constructor(app: App, engine: Engine, paces: BodyPaces, { bodies, clock }: ListenerOptions) {
+  private constructor(
+    app: App,
+    engines: readonly [Engine, ...Engine[]],
+    paces: BodyPaces,
+    { bodies, clock }: ListenerOptions,
+  ) {
     this.#app = app;
-    this.#engine = engine;
+    this.#engines = engines;
     this.#paces = paces;
     this.#bodies = bodies;
     this.#clock = clock;
@@ -61,22 +63,42 @@ export class Listener {
 
   /** Starts listening; rejects with what binding fails with, such as `Deno.errors.AddrInUse`. */
   static async start(options: ListenerOptions): Promise<Listener> {
+    const { clock, metrics, tls } = options;
     const app = new App(options);
     const start = options.exposure === "internet" ? startNodeEngine : startServeEngine;
-    const paces = new BodyPaces(options.clock, options.pace);
-    const engine = await start({ ...options, app, paces });
-    return new Listener(app, engine, paces, options);
+    const paces = new BodyPaces(clock, options.pace);
+    const gate = new ConnectionGate({ ...options.connections, clock, metrics });
+    const shared = { ...options, app, paces, gate };
+    const plain = await start({ ...shared, tls: null });
+    if (!tls) return new Listener(app, [plain], paces, options);
+    try {
+      const secure = await start({ ...shared, port: tls.port, tls: tls.material });
+      return new Listener(app, [plain, secure], paces, options);
+    } catch (error) {
+      await plain.close(0);
+      throw error;
+    }
   }
 
   /** Where it listens; the port is the real one also when 0 was asked for. */
   get address(): Engine["address"] {
-    return this.#engine.address;
+    return this.#engines[0].address;
+  }
+
+  /** The port with TLS, or null. */
+  get tlsPort(): number | null {
+    return this.#engines[1]?.address.port ?? null;
+  }
+
+  /** Gives new connections to the TLS port other certificates; those that are open go on. */
+  replaceCertificates(material: TlsMaterial): void {
+    this.#engines[1]?.replaceCertificates(material);
   }
 
   /** Refuses new connections where the engine can, and asks clients to close theirs with every further answer. */
   stopAccepting(): void {
     this.#app.closing = true;
-    this.#engine.stopAccepting();
+    for (const engine of this.#engines) engine.stopAccepting();
   }
 
   /** Waits until no body is being read; false when that took longer than `timeoutMs`. */
@@ -89,13 +111,13 @@ export class Listener {
   }
 
   /**
-   * Closes the port and every connection, those with a request after its answer.
+   * Closes the ports and every connection, those with a request after its answer.
    *
    * @param graceMs how long answers may take; 0 cuts connections at once
    */
   async close(graceMs: number): Promise<void> {
     this.stopAccepting();
-    await this.#engine.close(graceMs);
+    await Promise.all(this.#engines.map((engine) => engine.close(graceMs)));
     this.#paces.close();
   }
 }

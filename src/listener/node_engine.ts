@@ -1,8 +1,9 @@
 /**
  * Engine for nodes that face the internet: `node:http`, which bounds how long clients may take.
  *
- * Limits: a head has `headersTimeoutMs`, a body what `body_pace.ts` says, a connection `idleTimeoutMs` between two requests; late heads and bodies are answered with 408. Connections beyond `connectionsMax` are reset; that
- * bound must be below the limit of file descriptors, see `open_files.ts`. Heads of more than 16 KiB are answered with 431.
+ * Limits: a head has `headersTimeoutMs`, a body what `body_pace.ts` says, a connection `idleTimeoutMs` between two requests;
+ * late heads and bodies are answered with 408. Connections beyond the bounds of `connection_gate.ts` are reset; those must be
+ * below the limit of file descriptors, see `open_files.ts`. Heads of more than 16 KiB are answered with 431 or 414.
  *
  * Older runtimes enforce none of the connection timeouts (bodies are timed here all the same) and ignore `reusePort`:
  * {@link NODE_ENGINE_IS_COMPLETE}.
@@ -15,7 +16,16 @@ import { logger } from "../telemetry/log.ts";
 import type { App } from "./app.ts";
 import { BodyPace, type BodyPaces } from "./body_pace.ts";
 import { type Engine, type EngineOptions, isHost } from "./engine.ts";
-import { type AnswerBody, BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
+import {
+  type AnswerBody,
+  BodyError,
+  type HeaderList,
+  IncomingRequest,
+  TARGET_CHARS_MAX,
+} from "./incoming_request.ts";
+import { peerOf, stageSockets } from "./socket_stages.ts";
+import { TlsContexts } from "./tls_contexts.ts";
+import type { TlsMaterial } from "./tls_material.ts";
 
 const log = logger("listener");
 
@@ -28,39 +38,47 @@ const SWEEP_INTERVAL_MS = 1000;
  */
 export const NODE_ENGINE_IS_COMPLETE: boolean = http.Server.prototype instanceof Server;
 
+const INCOMPLETE =
+  "this runtime has neither TLS nor the PROXY protocol in exposure internet; Deno 2.9 has, and exposure load_balancer";
+
 /** Starts listening; rejects with what binding fails with. */
-export function startNodeEngine(options: EngineOptions): Promise<Engine> {
-  const { app, clock, paces } = options;
+export async function startNodeEngine(options: EngineOptions): Promise<Engine> {
+  if (!NODE_ENGINE_IS_COMPLETE && (options.tls || options.proxies)) throw new Error(INCOMPLETE);
+  const { app, clock, paces, gate, proxies, headersTimeoutMs } = options;
+  const tls = options.tls && new TlsContexts(options.tls);
   const server = http.createServer({
     maxHeaderSize: HEAD_BYTES_MAX,
-    headersTimeout: options.headersTimeoutMs,
+    headersTimeout: headersTimeoutMs,
     requestTimeout: 0,
     keepAliveTimeout: options.idleTimeoutMs,
-    connectionsCheckingInterval: Math.min(SWEEP_INTERVAL_MS, options.headersTimeoutMs),
+    connectionsCheckingInterval: Math.min(SWEEP_INTERVAL_MS, headersTimeoutMs),
   }, (request, response) => {
     const incoming = new NodeRequest(request, response, paces);
     // An answer that cannot be written any more is nobody's fault.
     response.on("error", () => {});
+    incoming.isSecure = tls !== null;
     void (isHost(request.headers.host) ? app.handle(incoming) : app.handleMalformed(incoming));
   });
-  server.maxConnections = options.connectionsMax;
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => refuse(app, error, socket));
+  if (NODE_ENGINE_IS_COMPLETE) {
+    stageSockets(server, { gate, proxies, tls, clock, timeoutMs: headersTimeoutMs });
+  }
+  server.on("clientError", (error: ParserError, socket: Socket) => refuse(app, error, socket));
   const { promise, resolve, reject } = Promise.withResolvers<Engine>();
   server.once("error", reject);
-  const { hostname: host, port, reusePort } = options;
-  server.listen({ host, port, reusePort } as Parameters<typeof server.listen>[0] & object, () => {
+  const { hostname: host, port, reusePort, backlog } = options;
+  server.listen({ host, port, reusePort, backlog } as Parameters<typeof server.listen>[0] & object, () => {
     server.off("error", reject);
     server.on("error", (error) => log.error("the listening socket failed: {error}", { error }));
-    resolve(new NodeEngine(server, clock));
+    resolve(new NodeEngine(server, clock, tls));
   });
-  return promise;
+  return await promise;
 }
 
 class NodeEngine implements Engine {
   readonly address: Engine["address"];
   #closed: Promise<void> | null = null;
 
-  constructor(readonly server: http.Server, readonly clock: Clock) {
+  constructor(readonly server: http.Server, readonly clock: Clock, readonly tls: TlsContexts | null) {
     const { address, port } = server.address() as AddressInfo;
     this.address = { hostname: address, port };
   }
@@ -68,6 +86,10 @@ class NodeEngine implements Engine {
   stopAccepting(): void {
     this.#closed ??= new Promise((resolve) => this.server.close(() => resolve()));
     this.server.closeIdleConnections?.();
+  }
+
+  replaceCertificates(material: TlsMaterial): void {
+    this.tls?.replace(material);
   }
 
   async close(graceMs: number): Promise<void> {
@@ -85,14 +107,28 @@ const REFUSALS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
 };
 
+/** What the parser of heads says of one it cannot read. */
+type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Uint8Array };
+
 /** Answers what never became a request. */
-function refuse(app: App, error: NodeJS.ErrnoException, socket: Socket): void {
+function refuse(app: App, error: ParserError, socket: Socket): void {
   if (!socket.writable) return void socket.destroy();
-  const status = REFUSALS[error.code ?? ""] ?? "400 Bad Request";
+  const status = isTargetTooLong(error)
+    ? "414 URI Too Long"
+    : REFUSALS[error.code ?? ""] ?? "400 Bad Request";
   app.countUnparsed(status.slice(0, 3));
   const headers = app.plainHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   socket.end(`HTTP/1.1 ${status}\r\n${headers}content-length: 0\r\nconnection: close\r\n\r\n`);
   socket.destroySoon();
+}
+
+const LINE_FEED = 0x0a;
+
+/** Whether a head is too large because of its first line, as far as can be told: when it came in one piece. */
+function isTargetTooLong({ code, rawPacket }: ParserError): boolean {
+  if (code !== "HPE_HEADER_OVERFLOW" || !rawPacket) return false;
+  const end = rawPacket.indexOf(LINE_FEED);
+  return end < 0 || end > TARGET_CHARS_MAX;
 }
 
 /** Stands for an answer that has been written to the socket. */
@@ -117,7 +153,7 @@ class NodeRequest extends IncomingRequest {
   }
 
   override get peer(): string {
-    return this.request.socket.remoteAddress ?? "";
+    return peerOf(this.request.socket);
   }
 
   override header(name: string): string | null {

@@ -7,25 +7,30 @@
  * Recovery: when the process runs out of file descriptors, accepting fails and the server ends, while its connections
  * live on. A new server is then started on the same port.
  *
+ * Certificates: a server has one for its life. For a renewed one another server is opened on the same port; until the first
+ * has had `idleTimeoutMs` to ask its connections to close, new ones get to either. Clients that name other hosts get the same
+ * certificate: there is no choice by name.
+ *
  * Drain: the server cannot refuse connections without failing the bodies it is reading, so until it is closed it goes
  * on answering, and asks clients to close.
  */
 import { concatBytes } from "../core/bytes.ts";
-import type { Clock } from "../core/clock.ts";
 import { Backoff } from "../core/backoff.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
-import type { App } from "./app.ts";
 import { BodyPace, type BodyPaces } from "./body_pace.ts";
 import { announcedLength } from "./body_reader.ts";
 import { type Engine, type EngineOptions, isHost } from "./engine.ts";
 import { UpstreamError } from "../upstream/upstream_error.ts";
 import { NODE_ENGINE_IS_COMPLETE } from "./node_engine.ts";
 import { type AnswerBody, BodyError, type HeaderList, IncomingRequest } from "./incoming_request.ts";
+import { readCertificate, type TlsMaterial } from "./tls_material.ts";
 
 const log = logger("listener");
 
 /** Bodies up to this size are taken whole, which shows nothing of their progress. */
 const WHOLE_BYTES_MAX = 16 * 1024;
+const RETIRE_CHECK_MS = 50;
 const ENCODING = "content-encoding";
 /** Older runtimes compress streamed answers, unless these say how they are encoded. */
 const LEAVES_ANSWERS_ALONE = NODE_ENGINE_IS_COMPLETE;
@@ -37,35 +42,56 @@ export function startServeEngine(options: EngineOptions): Engine {
   return new ServeEngine(options);
 }
 
+/** A server on the port; usually the only one. */
+interface Generation {
+  readonly server: Deno.HttpServer<Deno.NetAddr>;
+  inFlight: number;
+  /** Its certificate was replaced. */
+  isRetired: boolean;
+}
+
 class ServeEngine implements Engine {
   readonly address: Engine["address"];
-  readonly #app: App;
-  readonly #clock: Clock;
   readonly #options: EngineOptions;
   readonly #abort = new AbortController();
+  readonly #stopRetiring = new AbortController();
+  readonly #generations = new Set<Generation>();
   readonly #backoff = new Backoff({ baseMs: 50, factor: 2, maxMs: 1000 });
-  #server: Deno.HttpServer<Deno.NetAddr>;
+  #tls: TlsMaterial | null;
+  #current: Generation;
   #isClosed = false;
 
   constructor(options: EngineOptions) {
-    this.#app = options.app;
-    this.#clock = options.clock;
     this.#options = options;
-    this.#server = this.#listen(options.port);
-    this.address = { hostname: this.#server.addr.hostname, port: this.#server.addr.port };
+    this.#tls = options.tls;
+    this.#current = this.#listen(options.port);
+    const { hostname, port } = this.#current.server.addr;
+    this.address = { hostname, port };
   }
 
   stopAccepting(): void {}
+
+  replaceCertificates(material: TlsMaterial): void {
+    if (this.#tls === null) return;
+    for (const one of material) readCertificate(one);
+    this.#tls = material;
+    const retired = this.#current;
+    this.#current = this.#listen(this.address.port);
+    retired.isRetired = true;
+    void this.#retire(retired);
+  }
 
   async close(graceMs: number): Promise<void> {
     this.#isClosed = true;
     if (graceMs > 0) {
       const waited = new AbortController();
-      const shutdown = this.#server.shutdown().catch(() => {}).then(() => waited.abort());
-      await Promise.race([shutdown, this.#clock.sleep(graceMs, waited.signal)]);
-      if (waited.signal.aborted) return;
+      const shutdowns = [...this.#generations].map(({ server }) => server.shutdown().catch(() => {}));
+      const shutdown = Promise.all(shutdowns).then(() => waited.abort());
+      await Promise.race([shutdown, this.#options.clock.sleep(graceMs, waited.signal)]);
+      if (waited.signal.aborted) return this.#stopRetiring.abort();
       waited.abort();
     }
+    this.#stopRetiring.abort();
     try {
       this.#abort.abort();
     } catch {
@@ -73,28 +99,40 @@ class ServeEngine implements Engine {
     }
   }
 
-  #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname, reusePort } = this.#options;
+  #listen(port: number): Generation {
+    const { hostname, reusePort, backlog, app } = this.#options;
+    const first = this.#tls?.[0];
     const server = Deno.serve({
       hostname,
       port,
-      reusePort,
+      // A server with a renewed certificate takes its place beside the one before.
+      reusePort: reusePort || first !== undefined,
+      tcpBacklog: backlog,
+      ...first && { cert: first.certificate, key: first.key },
       signal: this.#abort.signal,
       onListen: () => {},
       // An answer whose rest the upstream did not send; its head is out, and its connection is cut.
-      onError: (error) => error instanceof UpstreamError ? new Response(null) : this.#app.fault(error),
-    }, (request, info) => this.#handle(request, info));
-    server.finished.catch((error) => this.#restart(error));
-    return server;
+      onError: (error) => error instanceof UpstreamError ? new Response(null) : app.fault(error),
+    }, (request, info) => this.#handle(request, info, generation));
+    const generation: Generation = { server, inFlight: 0, isRetired: false };
+    this.#generations.add(generation);
+    server.finished.then(
+      () => this.#generations.delete(generation),
+      (error) => this.#restart(generation, error),
+    );
+    return generation;
   }
 
-  async #restart(error: unknown): Promise<void> {
+  async #restart(failed: Generation, error: unknown): Promise<void> {
+    this.#generations.delete(failed);
+    if (failed.isRetired) return;
     log.error("accepting connections failed, listening again: {error}", { error });
+    this.#options.metrics.add(METRICS.listenerRestarts);
     for (;;) {
-      await this.#clock.sleep(this.#backoff.next());
+      await this.#options.clock.sleep(this.#backoff.next());
       if (this.#isClosed) return;
       try {
-        this.#server = this.#listen(this.address.port);
+        this.#current = this.#listen(this.address.port);
         return this.#backoff.reset();
       } catch {
         // Still no descriptor to listen with.
@@ -102,9 +140,32 @@ class ServeEngine implements Engine {
     }
   }
 
-  #handle(request: Request, info: ServeInfo): Response | Promise<Response> {
-    const incoming = new ServeRequest(request, info, this.#options.paces);
-    return isHost(incoming.header("host")) ? this.#app.handle(incoming) : this.#app.handleMalformed(incoming);
+  /** Ends a server whose connections have been asked to close, at a moment at which it answers nothing. */
+  async #retire(generation: Generation): Promise<void> {
+    const { clock, idleTimeoutMs } = this.#options;
+    const { signal } = this.#stopRetiring;
+    await clock.sleep(idleTimeoutMs, signal);
+    while (generation.inFlight > 0 && !signal.aborted) await clock.sleep(RETIRE_CHECK_MS, signal);
+    if (!signal.aborted) await generation.server.shutdown().catch(() => {});
+  }
+
+  #handle(request: Request, info: ServeInfo, generation: Generation): Response | Promise<Response> {
+    const { app, paces } = this.#options;
+    const incoming = new ServeRequest(request, info, paces);
+    incoming.isSecure = this.#tls !== null;
+    incoming.isLast = generation.isRetired;
+    const answer = isHost(incoming.header("host")) ? app.handle(incoming) : app.handleMalformed(incoming);
+    // Only servers with certificates are ever retired.
+    return this.#tls === null ? answer : counted(answer, generation);
+  }
+}
+
+async function counted(answer: Response | Promise<Response>, generation: Generation): Promise<Response> {
+  generation.inFlight++;
+  try {
+    return await answer;
+  } finally {
+    generation.inFlight--;
   }
 }
 

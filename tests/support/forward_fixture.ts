@@ -1,6 +1,7 @@
 /** A listener whose routes lead to an upstream, over real sockets. */
 import { CidrSet } from "../../src/core/cidr.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { createConnectionCounts } from "../../src/listener/connection_gate.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
 import { forwardRoute, uploadRoutes } from "../../src/listener/routes.ts";
@@ -72,7 +73,14 @@ export async function startForwarding(o: ForwardFixtureOptions): Promise<Forward
     hostname: "127.0.0.1",
     port: 0,
     reusePort: false,
-    connectionsMax: 1000,
+    backlog: 128,
+    proxies: null,
+    connections: {
+      connectionsMax: 1000,
+      perAddressMax: 1000,
+      counts: createConnectionCounts(1000),
+      exempt: null,
+    },
     headersTimeoutMs: 5000,
     pace: { timeoutMs: o.bodyTimeoutMs ?? 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000 },
     idleTimeoutMs: 5000,

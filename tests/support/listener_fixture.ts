@@ -2,12 +2,14 @@
 import type { CidrSet } from "../../src/core/cidr.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { PaceLimits } from "../../src/listener/body_pace.ts";
+import { createConnectionCounts } from "../../src/listener/connection_gate.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
 import type { Ingress, PassthroughSubmission, Submission } from "../../src/listener/ingress.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
 import { healthRoutes, ingestionRoutes, relayRoutes } from "../../src/listener/routes.ts";
 import { DEFAULT_ITEM_LIMITS, type ItemLimits } from "../../src/protocol/item_limits.ts";
 import type { RateLimit } from "../../src/protocol/rate_limit.ts";
+import type { TlsMaterial } from "../../src/listener/tls_material.ts";
 import { METRIC_LAYOUT } from "../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../src/telemetry/registry.ts";
 
@@ -63,6 +65,8 @@ export interface ListenerFixture extends AsyncDisposable {
   readonly bodies: BodyReader;
   readonly metrics: Metrics;
   readonly port: number;
+  /** 0 without `tls`. */
+  readonly tlsPort: number;
   readonly url: string;
   /** Answer of the health routes. */
   health: { live: boolean; ready: boolean };
@@ -76,6 +80,14 @@ export interface FixtureOptions {
   readonly itemLimits?: Partial<ItemLimits>;
   readonly memoryBytesMax?: number;
   readonly connectionsMax?: number;
+  readonly connectionsPerAddress?: number;
+  /** Addresses whose connections are not bounded. */
+  readonly exempt?: CidrSet;
+  /** Peers that send PROXY headers. */
+  readonly proxies?: CidrSet;
+  readonly tls?: TlsMaterial;
+  readonly hosts?: readonly string[];
+  readonly hstsMaxAgeSeconds?: number;
   readonly headersTimeoutMs?: number;
   readonly pace?: Partial<PaceLimits>;
   readonly idleTimeoutMs?: number;
@@ -113,18 +125,30 @@ export async function startListener(options: FixtureOptions): Promise<ListenerFi
     hostname: "127.0.0.1",
     port: 0,
     reusePort: false,
-    connectionsMax: options.connectionsMax ?? 1000,
+    tls: options.tls ? { port: 0, material: options.tls } : null,
+    hosts: options.hosts ?? [],
+    hstsMaxAgeSeconds: options.hstsMaxAgeSeconds ?? null,
+    backlog: 128,
+    proxies: options.proxies ?? null,
+    connections: {
+      connectionsMax: options.connectionsMax ?? 1000,
+      perAddressMax: options.connectionsPerAddress ?? 1000,
+      counts: createConnectionCounts(1000),
+      exempt: options.exempt ?? null,
+    },
     headersTimeoutMs: options.headersTimeoutMs ?? 5000,
     pace: { timeoutMs: 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000, ...options.pace },
     idleTimeoutMs: options.idleTimeoutMs ?? 5000,
   });
   const { port } = listener.address;
+  const tlsPort = listener.tlsPort ?? 0;
   return {
     listener,
     ingress,
     bodies,
     metrics,
     port,
+    tlsPort,
     url: `http://127.0.0.1:${port}`,
     health,
     [Symbol.asyncDispose]: () => listener.close(500),

@@ -1,5 +1,6 @@
 /** Worker with a listener of its own; told where to listen, tells its port. Its version is its name. */
 import { systemClock } from "../../src/core/clock.ts";
+import { createConnectionCounts } from "../../src/listener/connection_gate.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
 import { relayRoutes } from "../../src/listener/routes.ts";
@@ -23,7 +24,14 @@ scope.onmessage = async ({ data: { exposure, port } }) => {
     hostname: "127.0.0.1",
     port,
     reusePort: true,
-    connectionsMax: 100,
+    backlog: 128,
+    proxies: null,
+    connections: {
+      connectionsMax: 100,
+      perAddressMax: 1000,
+      counts: createConnectionCounts(1000),
+      exempt: null,
+    },
     headersTimeoutMs: 5000,
     pace: { timeoutMs: 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000 },
     idleTimeoutMs: 5000,

@@ -46,10 +46,13 @@ export const limitsSection = section({
   max_connections: field(nullable(count(1)), {
     default: null,
     about:
-      "Client connections held at once (exposure `internet`); further ones are reset. Keep it some 200 below the limit " +
-      "of open files; without it a limit of 1024 is assumed unless the system tells another",
+      "Client connections held at once (exposure `internet`); further ones are reset. Never more than the limit of open " +
+      "files less 192, which is also what null means; 1024 is assumed unless the system tells another",
   }),
-  tcp_listen_backlog: field(count(1), { default: 1024, about: "", effect: "none" }),
+  tcp_listen_backlog: field(count(1), {
+    default: 1024,
+    about: "Connections the system holds until they are accepted; its own bound (`somaxconn`) may be lower",
+  }),
   max_concurrent_queries: field(count(1), {
     default: 5,
     about: "Requests for project states at the same time (mode `managed`)",

@@ -2,6 +2,7 @@ import { field, section } from "../config_field.ts";
 import {
   address,
   byteSize,
+  certificates,
   choice,
   count,
   duration,
@@ -64,6 +65,33 @@ export const listenerSection = section({
   idle_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "75s",
     about: "How long a connection may stay open without a request (exposure `internet`)",
+  }),
+  connections_per_address: field(count(1), {
+    default: 1000,
+    about:
+      "Connections of one client address, of one /64 for IPv6, over all lanes (exposure `internet`); further ones are " +
+      "reset. Trusted proxies are not bounded",
+  }),
+  proxy_protocol: field(choice("off", "trusted"), {
+    default: "off",
+    about:
+      "`trusted`: every connection from `trusted_proxies` begins with a PROXY header, version 1 or 2, which says who the " +
+      "client is; without one it is closed (exposure `internet`)",
+  }),
+  hosts: field(hosts, {
+    default: [],
+    about:
+      "Names under which the node is called, `*.` for subdomains; requests for other hosts are answered with 421. " +
+      "None listed means any; health checks are answered under any name",
+  }),
+  tls_certificates: field(certificates, {
+    default: [],
+    about:
+      "Further certificates as `{cert: PATH, key: PATH}`, chosen by the host a client asks for (exposure `internet`)",
+  }),
+  hsts_max_age: field(nullable(duration({ unit: "s" })), {
+    default: null,
+    about: "Answers over TLS tell browsers to come over TLS alone for this long",
   }),
   tunnel: section({
     path: field(nullable(path), {

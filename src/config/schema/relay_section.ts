@@ -1,5 +1,23 @@
 import { field, section } from "../config_field.ts";
-import { address, anything, choice, flag, nullable, port, text, upstreamUrl } from "../value_kind.ts";
+import {
+  address,
+  anything,
+  choice,
+  flag,
+  nullable,
+  port,
+  text,
+  upstreamUrl,
+  type ValueKind,
+} from "../value_kind.ts";
+
+/** A Relay's certificate, in a form that is not read here. */
+const noPkcs12: ValueKind<null> = {
+  ...anything,
+  rule: "is not supported; set relay.tls_cert_path and relay.tls_key_path to PEM files, made by " +
+    "`openssl pkcs12 -in IDENTITY -nokeys -out cert.pem` and `openssl pkcs12 -in IDENTITY -nocerts -nodes -out key.pem`",
+  read: (raw) => raw === null ? null : undefined,
+};
 
 const none = { default: null, effect: "none", about: "" } as const;
 
@@ -34,7 +52,18 @@ export const relaySection = section({
     about: "Told to relays downstream as the place to send envelopes to",
   }),
   config_reload_interval: field(anything, none),
-  tls_port: field(anything, none),
-  tls_identity_path: field(anything, none),
+  tls_port: field(nullable(port), {
+    default: null,
+    about: "Port of the ingestion listener with TLS, beside the plain one; 0 takes any free one",
+  }),
+  tls_cert_path: field(nullable(text), {
+    default: null,
+    about: "Certificate and its chain, PEM; a renewed file is taken into use within seconds",
+  }),
+  tls_key_path: field(nullable(text), {
+    default: null,
+    about: "Key of the certificate, PEM, without a password",
+  }),
+  tls_identity_path: field(noPkcs12, none),
   tls_identity_password: field(anything, { ...none, secret: true }),
 });

@@ -6,6 +6,7 @@
  * telemetry travels at this node's cost. From there on it is an envelope like any other.
  */
 import { envelopeAuth } from "../../protocol/envelope.ts";
+import { isHostOf } from "../../protocol/ingest_host.ts";
 import { RequestError } from "../../protocol/request_error.ts";
 import type { Endpoint } from "../routes.ts";
 import { type IngestionDeps, submitEnvelope } from "../submission.ts";
@@ -34,10 +35,6 @@ export function tunnelEndpoint(deps: IngestionDeps, { hosts, projectIds }: Tunne
       body.release();
     }
   };
-}
-
-function isHostOf(host: string, pattern: string): boolean {
-  return pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) : host === pattern;
 }
 
 function refused(what: "host" | "project"): RequestError {

@@ -282,13 +282,13 @@ Deno.test("loadConfig: a config.yml that is missing is an error only when its fo
 
 Deno.test("loadConfig: a Relay's options without effect give one warning that names them all", () => {
   const { warnings } = load(`
-relay: { mode: proxy, tls_port: 443 }
+relay: { mode: proxy, instance: canary }
 processing: { enabled: true, kafka_config: [{ name: bootstrap.servers, value: x }] }
 spool: { envelopes: { partitions: 4, flush_timeout_secs: 18446744073709551615 } }
 cache: { event_expiry: 60 }
 `);
   assertEquals(warnings, [
-    "These options are accepted but have no effect: relay.tls_port, " +
+    "These options are accepted but have no effect: relay.instance, " +
     "spool.envelopes.flush_timeout_secs, spool.envelopes.partitions, cache.event_expiry, processing",
   ]);
 });

@@ -41,7 +41,7 @@ function fixture() {
       };
     },
     options: {
-      ingest: (port) => ({ listener: { port } }) as IngestOptions,
+      ingest: ({ plain: port }) => ({ listener: { port } }) as IngestOptions,
       forward: () => ({}) as ForwardOptions,
     },
     onLimits: (limits) => learned.push(limits),
@@ -57,10 +57,10 @@ function fixture() {
 
 async function started() {
   const all = fixture();
-  const port = all.lane.start(0);
-  await all.says("forward", { type: "started", port: null });
-  await all.says("ingest", { type: "started", port: 4711 });
-  assertEquals(await port, 4711);
+  const port = all.lane.start({ plain: 0, tls: null });
+  await all.says("forward", { type: "started", ports: null });
+  await all.says("ingest", { type: "started", ports: { plain: 4711, tls: null } });
+  assertEquals(await port, { plain: 4711, tls: null });
   return all;
 }
 
@@ -72,18 +72,18 @@ const portsAsked = (halves: readonly FakeHalf[]): number[] =>
 
 Deno.test("Lane.start: the forward half runs before the ingest half is made", async () => {
   const { lane, halves, says } = fixture();
-  const port = lane.start(3000);
+  const port = lane.start({ plain: 3000, tls: null });
   assertEquals(halves.map(({ kind }) => kind), ["forward"]);
-  await says("forward", { type: "started", port: null });
+  await says("forward", { type: "started", ports: null });
   assertEquals(halves.map(({ kind }) => kind), ["forward", "ingest"]);
   assertEquals(lane.isUp, false);
-  await says("ingest", { type: "started", port: 3000 });
-  assertEquals([await port, lane.isUp], [3000, true]);
+  await says("ingest", { type: "started", ports: { plain: 3000, tls: null } });
+  assertEquals([await port, lane.isUp], [{ plain: 3000, tls: null }, true]);
 });
 
 Deno.test("Lane.start: a half that cannot start at first is an error, not a loop", async () => {
   const { lane, says, halves, clock } = fixture();
-  const start = lane.start(3000);
+  const start = lane.start({ plain: 3000, tls: null });
   await says("forward", { type: "failed", message: "no such folder" });
   await assertRejects(() => start, LaneStartError, "no such folder");
   await clock.advance(60_000);
@@ -100,7 +100,7 @@ Deno.test("Lane: a half that dies is replaced after a growing pause, on the port
   await clock.advance(199);
   assertEquals(portsAsked(halves).length, 2);
   await clock.advance(1);
-  await says("ingest", { type: "started", port: 4711 });
+  await says("ingest", { type: "started", ports: { plain: 4711, tls: null } });
   assertEquals([lane.isUp, metrics.read(METRICS.workerRestarts, "ingest")], [true, 2]);
 });
 
@@ -109,7 +109,7 @@ Deno.test("Lane: a half that ran for long is replaced without a long pause", asy
   for (let times = 0; times < 5; times++) {
     last("forward").listener.onDeath("boom");
     await clock.advance(10_000);
-    await says("forward", { type: "started", port: null });
+    await says("forward", { type: "started", ports: null });
   }
   await clock.advance(60_001);
   last("forward").listener.onDeath("boom");
