@@ -50,7 +50,9 @@ export class QuotaCounters {
   #limit = 0;
 
   constructor(buffer?: SharedArrayBuffer) {
-    this.#table = buffer ? SharedTable.attach(buffer) : SharedTable.create({ entries: ENTRIES, cells: CELLS });
+    this.#table = buffer
+      ? SharedTable.attach(buffer)
+      : SharedTable.create({ entries: ENTRIES, cells: CELLS });
   }
 
   get buffer(): SharedArrayBuffer {
