@@ -1,0 +1,214 @@
+/**
+ * What a project's own rules take out of an envelope: inbound filters, dynamic sampling, quotas that count, in this
+ * order (control reference, sections 6 to 8).
+ *
+ * Rules are compiled once per state of a project. An event is parsed at most once, and only if a rule has to read it; one
+ * that cannot be parsed passes, as the upstream says better than this node what is wrong with it.
+ */
+import { fromUtf8 } from "../core/bytes.ts";
+import type { DataCategory } from "../protocol/data_category.ts";
+import type { Envelope, EnvelopeItem } from "../protocol/envelope.ts";
+import { itemQuantities } from "../protocol/item_type.ts";
+import type { RateLimit } from "../protocol/rate_limit.ts";
+import { parseSamplingContext, type SamplingContext } from "../protocol/sampling_context.ts";
+import type { JsonRecord } from "./condition_field.ts";
+import type { FilterSubject } from "./filters/filter.ts";
+import { type GenericFilters, genericFiltersDocument } from "./filters/filter_settings.ts";
+import { InboundFilters } from "./filters/inbound_filters.ts";
+import type { ProjectState } from "./project_state.ts";
+import { enforceQuotas } from "./quotas/enforce_quotas.ts";
+import type { QuotaCounters } from "./quotas/quota_counters.ts";
+import { sample, sampledReason, Sampler, type SamplingDecision } from "./sampling/sampler.ts";
+
+/** What is policed. */
+export interface PolicedEnvelope {
+  readonly envelope: Pick<Envelope, "bytes" | "headers">;
+  readonly items: readonly EnvelopeItem[];
+  readonly key: string;
+  /** 32 hex digits or null. */
+  readonly eventId: string | null;
+  /** Address and user agent of the client. */
+  readonly remoteAddr: string;
+  readonly userAgent: string | null;
+}
+
+/** Quantity that was taken out. */
+export interface PolicedQuantity {
+  readonly outcome: "filtered" | "rate_limited";
+  readonly category: DataCategory;
+  readonly quantity: number;
+  /** Name of a filter, `Sampled:<rules>`, or the reason code of a quota. */
+  readonly reason: string | null;
+}
+
+/** What is left, and what became of the rest. */
+export interface ItemVerdict {
+  readonly kept: readonly EnvelopeItem[];
+  readonly dropped: readonly PolicedQuantity[];
+  /** Limits to announce to the client. */
+  readonly applied: readonly RateLimit[];
+}
+
+/** Finds the state of another project, for the rules of the one a trace began in. */
+export type StateOf = (key: string) => ProjectState | null;
+
+interface Rules {
+  readonly filters: InboundFilters;
+  readonly sampler: Sampler | null;
+}
+
+const NOTHING: readonly never[] = [];
+/** Items that go together when a replay is filtered. */
+const REPLAY: ReadonlySet<string> = new Set(["replay_event", "replay_recording", "replay_video"]);
+/** Items that are held against address, release and user agent, unread. */
+const GENERAL: ReadonlySet<string> = new Set(["log", "span", "trace_metric"]);
+
+/** Rules of all projects of one isolate. */
+export class ItemPolicy {
+  #global: GenericFilters | null = null;
+  #rules = new WeakMap<ProjectState, Rules>();
+
+  constructor(readonly counters: QuotaCounters) {}
+
+  /** Takes the generic filters of all projects, as received; what cannot be read counts as none. */
+  setGlobalFilters(raw: unknown): void {
+    const read = genericFiltersDocument.safeParse(raw);
+    this.#global = read.success ? read.data : null;
+    this.#rules = new WeakMap();
+  }
+
+  /** All three, one after the other. */
+  apply(policed: PolicedEnvelope, state: ProjectState, stateOf: StateOf, nowMs: number): ItemVerdict {
+    const filtered = this.filter(policed, state);
+    const sampled = this.sample({ ...policed, items: filtered.kept }, state, stateOf, nowMs);
+    const counted = this.count({ ...policed, items: sampled.kept }, state, nowMs);
+    if (counted.kept === policed.items) return counted;
+    return { ...counted, dropped: [...filtered.dropped, ...sampled.dropped, ...counted.dropped] };
+  }
+
+  /** Inbound filters. An event takes what depends on it along, and so does a replay. */
+  filter({ items, ...policed }: PolicedEnvelope, state: ProjectState): ItemVerdict {
+    const { filters } = this.#rulesOf(state);
+    if (filters.isEmpty || items.length === 0) return pass(items);
+    const trace = parseSamplingContext(policed.envelope.headers.trace);
+    const reasonOf = (kind: FilterSubject["kind"], event: JsonRecord | null): string | null =>
+      filters.match({ kind, event, trace, clientAddress: policed.remoteAddr, userAgent: policed.userAgent });
+    const read = (item: EnvelopeItem): JsonRecord | null =>
+      filters.needsEvent ? payloadOf(policed.envelope, item) : null;
+
+    const event = items.find(({ type }) => type.createsEvent);
+    const ofEvent = event ? reasonOf("event", read(event)) : null;
+    const replay = items.find(({ type }) => type.type === "replay_event");
+    const ofReplay = replay ? reasonOf("event", read(replay)) : null;
+    return takeOut(items, "filtered", (item) => {
+      if (ofEvent !== null && item.type.requiresEvent) return ofEvent;
+      if (REPLAY.has(item.type.type)) return ofReplay;
+      if (item.type.limitGroup === "session") return reasonOf("session", sessionOf(read(item)));
+      return GENERAL.has(item.type.type) ? reasonOf("request", null) : null;
+    });
+  }
+
+  /** Dynamic sampling. A transaction takes along what belongs to it; an error is never sampled. */
+  sample(policed: PolicedEnvelope, state: ProjectState, stateOf: StateOf, nowMs: number): ItemVerdict {
+    const { items } = policed;
+    const decision = this.samplingDecision(policed, state, stateOf, nowMs);
+    if (decision.kind !== "drop") return pass(items);
+    const reason = sampledReason(decision.ruleIds);
+    const { kept, dropped, applied } = takeOut(
+      items,
+      "filtered",
+      (item) => item.type.requiresEvent ? reason : null,
+    );
+    return { kept, dropped: dropped.filter(({ category }) => !HAS_INDEXED.has(category)), applied };
+  }
+
+  /** What dynamic sampling makes of the envelope's transaction, if it has one. */
+  samplingDecision(
+    { envelope, items, key, eventId }: PolicedEnvelope,
+    state: ProjectState,
+    stateOf: StateOf,
+    nowMs: number,
+  ): SamplingDecision {
+    const transaction = items.find(({ type }) => type.type === "transaction");
+    const trace = transaction ? parseSamplingContext(envelope.headers.trace) : null;
+    const own = this.#rulesOf(state).sampler;
+    const root = this.#rootSampler(trace, key, own, stateOf);
+    if (!transaction || !own && !root) return { kind: "no_match" };
+    const needsEvent = own?.needsEvent || root?.needsEvent;
+    const event = needsEvent ? payloadOf(envelope, transaction) : null;
+    return sample({ event, trace, eventId }, { own, root }, nowMs);
+  }
+
+  /** Quotas that count. */
+  count({ items, key }: PolicedEnvelope, state: ProjectState, nowMs: number): ItemVerdict {
+    if (state.countedQuotas.length === 0 || items.length === 0) return pass(items);
+    const { projectId, organizationId, keyId } = state;
+    const ids = { organization: organizationId ?? projectId, project: projectId, key: keyId ?? key };
+    const using = { quotas: state.countedQuotas, ids, counters: this.counters };
+    const { kept, applied, dropped } = enforceQuotas(items, using, nowMs);
+    return { kept, applied, dropped: dropped.map((quantity) => ({ ...quantity, outcome: "rate_limited" })) };
+  }
+
+  #rootSampler(
+    trace: SamplingContext | null,
+    key: string,
+    own: Sampler | null,
+    stateOf: StateOf,
+  ): Sampler | null {
+    if (!trace) return null;
+    if (trace.publicKey === key) return own;
+    const root = stateOf(trace.publicKey);
+    return root && !root.disabled ? this.#rulesOf(root).sampler : null;
+  }
+
+  #rulesOf(state: ProjectState): Rules {
+    let rules = this.#rules.get(state);
+    if (!rules) {
+      const filters = new InboundFilters(state.filters, this.#global);
+      rules = { filters, sampler: state.sampling && new Sampler(state.sampling) };
+      this.#rules.set(state, rules);
+    }
+    return rules;
+  }
+}
+
+/** Categories of which an indexed one is reported instead when something is sampled out. */
+const HAS_INDEXED: ReadonlySet<DataCategory> = new Set(["transaction", "span", "profile"]);
+
+function pass(items: readonly EnvelopeItem[]): ItemVerdict {
+  return { kept: items, dropped: NOTHING, applied: NOTHING };
+}
+
+/** Takes out the items for which there is a reason. */
+function takeOut(
+  items: readonly EnvelopeItem[],
+  outcome: PolicedQuantity["outcome"],
+  reasonOf: (item: EnvelopeItem) => string | null,
+): ItemVerdict {
+  const kept: EnvelopeItem[] = [];
+  const dropped: PolicedQuantity[] = [];
+  for (const item of items) {
+    const reason = reasonOf(item);
+    if (reason === null) kept.push(item);
+    else {for (const [category, quantity] of itemQuantities(item)) {
+        dropped.push({ outcome, category, quantity, reason });
+      }}
+  }
+  return kept.length === items.length ? pass(items) : { kept, dropped, applied: NOTHING };
+}
+
+/** Payload of an item as an object; `null` when it is none. */
+function payloadOf({ bytes }: Pick<Envelope, "bytes">, item: EnvelopeItem): JsonRecord | null {
+  try {
+    const value = JSON.parse(fromUtf8(bytes.subarray(item.payloadStart, item.payloadEnd)));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What filters read of a session stands among its attributes. */
+function sessionOf(session: JsonRecord | null): JsonRecord | null {
+  const attributes = session?.attrs;
+  return typeof attributes === "object" && attributes !== null ? attributes as JsonRecord : null;
+}
