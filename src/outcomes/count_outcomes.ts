@@ -16,8 +16,14 @@ export function countOutcomes(
   reason: Reason | (string & Record<never, never>),
   quantities: readonly Quantity[],
 ): void {
-  if (quantities.length === 0) metrics.add(METRICS.outcomes, 1, outcome, reason, "default");
+  const label = isSampled(reason) ? "sampled" : reason;
+  if (quantities.length === 0) metrics.add(METRICS.outcomes, 1, outcome, label, "default");
   for (const [category, quantity] of quantities) {
-    metrics.add(METRICS.outcomes, quantity, outcome, reason, category);
+    metrics.add(METRICS.outcomes, quantity, outcome, label, category);
   }
+}
+
+/** Whether the reason is that of dynamic sampling, which names its rules. */
+export function isSampled(reason: string): boolean {
+  return reason.startsWith("Sampled:");
 }

@@ -16,7 +16,10 @@ export const OUTCOMES = [
 /** Name of an outcome. */
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** Reasons a node gives itself. `other` also stands for reason codes an upstream or a quota made up. */
+/**
+ * Reasons a node gives itself, those of inbound filters as Sentry spells them. `other` also stands for reason codes an
+ * upstream or a quota made up, and for generic filters.
+ */
 export const REASONS = [
   "none",
   "generic",
@@ -53,6 +56,16 @@ export const REASONS = [
   "upstream_error",
   "duplicate_item",
   "unknown_item",
+  "browser-extensions",
+  "error-message",
+  "filtered-transaction",
+  "invalid-csp",
+  "ip-address",
+  "legacy-browsers",
+  "localhost",
+  "release-version",
+  "web-crawlers",
+  "sampled",
   "other",
 ] as const;
 

@@ -118,6 +118,11 @@ export const METRICS = {
     "envelopes_accepted",
     "Envelopes acknowledged after they were written to the spool.",
   ),
+  outcomesReported: counter("outcomes_reported", "Quantity told to the upstream in client reports."),
+  outcomesUnreported: counter(
+    "outcomes_unreported",
+    "Quantity that was not told to the upstream because too many keys or reasons were.",
+  ),
   outcomes: counter("outcomes", "Quantity by outcome, reason and data category.", {
     outcome: OUTCOMES,
     reason: REASONS,

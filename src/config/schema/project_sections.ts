@@ -76,7 +76,16 @@ export const authSection = section({
 
 /** `outcomes` (control reference, sections 2 and 10). */
 export const outcomesSection = section({
-  emit_outcomes: field(orWord("as_client_reports", flag), { ...none, default: "as_client_reports" }),
+  emit_outcomes: field(orWord("as_client_reports", flag), {
+    default: "as_client_reports",
+    about:
+      "Whether the upstream is told what did not reach it, in client reports; `true` means the same, as " +
+      "upstreams no longer take raw outcomes",
+  }),
+  report_interval: field(duration({ unit: "s", minMs: 1 }), {
+    default: 60,
+    about: "How long outcomes are added up before a client report tells of them",
+  }),
   batch_size: field(count(1), { ...none, default: 1000 }),
   batch_interval: field(duration({ unit: "ms" }), { ...none, default: 500 }),
   source: field(nullable(text), { ...none, default: null }),
