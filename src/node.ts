@@ -22,10 +22,11 @@ import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
 import { Lane } from "./lane/lane.ts";
 import type { CommonOptions, LearnedLimits, Ports, ToHalf } from "./lane/messages.ts";
+import { NodeMemory } from "./lane/node_memory.ts";
 import { NodeState } from "./lane/node_state.ts";
 import { TlsFiles } from "./lane/tls_files.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
-import { RateLimitTable } from "./projects/rate_limit_table.ts";
+import { QuotaCounters } from "./projects/quotas/quota_counters.ts";
 import { ControlBlock } from "./spool/control_block.ts";
 import { diskStorage } from "./spool/disk_storage.ts";
 import { DiskBudget } from "./spool/disk_budget.ts";
@@ -58,7 +59,8 @@ export class Node {
   readonly #deps: NodeDeps;
   readonly #own = new Metrics(METRIC_LAYOUT);
   readonly #state = new NodeState();
-  readonly #limits = new RateLimitTable();
+  readonly #memory: NodeMemory;
+  readonly #quotas = new QuotaCounters();
   readonly #projects: ProjectDirectory;
   /** Null in modes that ask nobody. */
   readonly #managed: ManagedMode | null;
@@ -89,6 +91,7 @@ export class Node {
     this.#ports = { plain: loaded.config.relay.port, tls: loaded.config.relay.tlsPort };
     this.#connectionCounts = createConnectionCounts(lanes * connectionsPerLane(this.#loaded.config));
     this.metrics.include(this.#own.buffer);
+    this.#memory = new NodeMemory(loaded.config.spool.envelopes.path);
   }
 
   /**
@@ -157,6 +160,7 @@ export class Node {
     await Promise.all(this.#lanes.map((lane) => lane.stop("ingest", left())));
     await Promise.all(this.#lanes.map((lane) => lane.stop("forward", left())));
     await this.#managed?.stop();
+    this.#memory.close(clock.now());
     await this.#close();
     log.info("stopped", {
       waiting: this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0),
@@ -169,6 +173,7 @@ export class Node {
     this.#projects.load();
     this.#tls.load(this.#deps.clock.now());
     this.#folder = await openSpoolFolder(storage, config.spool.envelopes.path, config.lanes);
+    this.#memory.recall(this.#deps.clock.now());
     this.#budget = DiskBudget.create(config.spool.envelopes.maxDiskSize, this.#folder.bytes);
     await this.#managed?.load();
     this.#managed?.start();
@@ -210,11 +215,13 @@ export class Node {
       partitionDir,
       logging: this.#loaded.config.logging,
       projects: this.#projects.snapshot,
-      limits: [...this.#limits.all(this.#deps.clock.now())],
+      limits: [...this.#memory.limits.all(this.#deps.clock.now())],
       control: control.buffer,
       budget: this.#budget.buffer,
       metrics,
       nodeState: this.#state.buffer,
+      quotas: this.#quotas.buffer,
+      reports: reportsOf(this.#loaded),
     });
     return new Lane(index, {
       clock: this.#deps.clock,
@@ -237,12 +244,13 @@ export class Node {
       onWanted: (keys) => this.#managed?.want(keys),
       onRelay: (question, answer) => void this.#managed?.answer(question).then(answer),
       onLimits: (learned) => this.#learn(learned),
+      onOutcomes: (sums) => this.#memory.report(sums, (sums) => this.#lanes[index]?.report(sums) ?? false),
     });
   }
 
-  #learn({ key, limits }: LearnedLimits): void {
-    this.#limits.learn(key, limits, this.#deps.clock.now());
-    this.#broadcast({ type: "limits", key, limits });
+  #learn({ owner, limits }: LearnedLimits): void {
+    this.#memory.learn({ owner, limits }, this.#deps.clock.now());
+    this.#broadcast({ type: "limits", owner, limits });
   }
 
   #createManaged(): ManagedMode | null {
@@ -303,6 +311,7 @@ export class Node {
       this.#managed?.tick();
       const material = this.#tls.reloadIfDue(this.#deps.clock.monotonic());
       if (material) this.#broadcast({ type: "certificates", material });
+      this.#memory.tick(this.#deps.clock.now(), (sums) => this.#lanes[0]?.report(sums) ?? false);
       const snapshot = this.#projects.reloadIfDue(this.#deps.clock.monotonic());
       if (snapshot) this.#broadcast({ type: "projects", snapshot });
     }
@@ -320,6 +329,10 @@ export class Node {
     await this.#managed?.stop();
     await this.#close();
   }
+}
+
+function reportsOf({ config: { outcomes } }: LoadedConfig): CommonOptions["reports"] {
+  return outcomes.emitOutcomes === false ? null : { intervalMs: outcomes.reportInterval };
 }
 
 /** Beyond this share an envelope of ordinary size may already be refused. */

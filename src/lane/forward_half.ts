@@ -5,8 +5,10 @@
  * It never speaks to the ingest half but through the partition; limits it learns go to the control plane.
  */
 import type { Clock } from "../core/clock.ts";
-import { countOutcomes } from "../outcomes/count_outcomes.ts";
+import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
+import { ItemPolicy } from "../projects/item_policy.ts";
+import { QuotaCounters } from "../projects/quotas/quota_counters.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DeadLetter } from "../spool/dead_letter.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
@@ -24,6 +26,7 @@ import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { ForwardOptions } from "./messages.ts";
+import { OutcomeTimer } from "./outcome_reports.ts";
 import { SpoolSource } from "./spool_source.ts";
 import { answerSpoolTask, type SpoolTask } from "./spool_tasks.ts";
 import { WantedKeys } from "./wanted_keys.ts";
@@ -40,6 +43,7 @@ interface Running {
   readonly deadLetter: DeadLetter;
   readonly source: SpoolSource;
   readonly wanted: WantedKeys;
+  readonly reports: OutcomeTimer | null;
   readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished" | "hold">;
 }
 
@@ -73,6 +77,8 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
       case "spool":
         if (running) answerSpoolTask(port, message, doSpoolTask(running.deadLetter, message.task));
         return;
+      case "outcomes":
+        return;
       case "stop":
         if (running) await stop(running, message.graceMs);
         running = null;
@@ -97,6 +103,8 @@ async function start(
   const budget = DiskBudget.attach(options.budget);
   const partition = { storage, folder: options.partitionDir, budget, clock, metrics };
   const admission = admissionOf(options, clock.now());
+  const ledger = new OutcomeLedger(metrics, options.reports !== null);
+  const policy = new ItemPolicy(new QuotaCounters(options.quotas), () => admission.projects.global.filters);
   const reader = await PartitionReader.open({
     ...partition,
     control: new ControlBlock(options.control),
@@ -105,7 +113,7 @@ async function start(
     backlogShare: options.backlogShare,
     leftovers: options.leftovers,
     recordAgeMsMax: options.recordAgeMsMax,
-    onLoss: (loss) => countLoss(metrics, loss),
+    onLoss: (loss) => countLoss(ledger, loss),
   });
   const deadLetter = await DeadLetter.open({ ...partition, bytesMax: options.deadLetterBytesMax });
   const encoder = new BodyEncoder(options.upstream.encoding, options.bodyBytesMax);
@@ -118,8 +126,10 @@ async function start(
     encoder,
     clock,
     metrics,
+    ledger,
+    policy,
     recordAgeMsMax: options.recordAgeMsMax,
-    onLimits: (key, limits) => port.post({ type: "limits", key, limits }),
+    onLimits: (owner, limits) => port.post({ type: "limits", owner, limits }),
     onWanted: (key) => wanted.want(key),
   });
   const o = options.upstream;
@@ -137,7 +147,12 @@ async function start(
     retryIntervalMsMax: o.retryIntervalMsMax,
     outageGraceMs: o.outageGraceMs,
   });
-  return { admission, reader, deadLetter, forwarder, source, wanted };
+  const report = (): void => {
+    const sums = ledger.take();
+    if (sums.length > 0) port.post({ type: "outcomes", sums });
+  };
+  const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
+  return { admission, reader, deadLetter, forwarder, source, wanted, reports };
 }
 
 function clientOf(o: ForwardOptions["upstream"], clock: Clock, metrics: Metrics): HttpClient {
@@ -179,8 +194,8 @@ function largeSenderOf(
 }
 
 /** A damaged record cannot say what it was; it is counted as one of unknown kind. A torn tail was never acknowledged. */
-function countLoss(metrics: Metrics, { kind }: SpoolLoss): void {
-  if (kind === "corrupt" || kind === "missing") countOutcomes(metrics, "invalid", "corrupt_record", []);
+function countLoss(ledger: OutcomeLedger, { kind }: SpoolLoss): void {
+  if (kind === "corrupt" || kind === "missing") ledger.countHere("invalid", "corrupt_record", []);
 }
 
 async function doSpoolTask(deadLetter: DeadLetter, task: SpoolTask) {
@@ -190,9 +205,13 @@ async function doSpoolTask(deadLetter: DeadLetter, task: SpoolTask) {
 }
 
 /** Requests under way finish, as far as the time allows; what is unsent stays on disk. */
-async function stop({ forwarder, deadLetter, reader, wanted }: Running, graceMs: number): Promise<void> {
+async function stop(
+  { forwarder, deadLetter, reader, wanted, reports }: Running,
+  graceMs: number,
+): Promise<void> {
   wanted.close();
   await forwarder.stop(Math.max(0, graceMs - CHECKPOINT_SHARE_MS));
+  await reports?.close();
   await deadLetter.close();
   await reader.close();
 }

@@ -15,7 +15,7 @@ export interface HalfDeps {
 /** Policy of a half, as the control plane described it at the start. */
 export function admissionOf({ projects, limits }: CommonOptions, nowMs: number): Admission {
   const table = new RateLimitTable();
-  for (const learned of limits) table.learn(learned.key, learned.limits, nowMs);
+  for (const learned of limits) table.learn(learned.owner, learned.limits, nowMs);
   return new Admission(new ProjectTable(projects), table);
 }
 
@@ -41,7 +41,7 @@ export function updatePolicy(
       admission.projects.global = message.config;
       return;
     case "limits":
-      return admission.limits.learn(message.key, message.limits, nowMs);
+      return admission.limits.learn(message.owner, message.limits, nowMs);
   }
 }
 

@@ -14,8 +14,10 @@ import {
   relayRoutes,
   tunnelRoutes,
 } from "../listener/routes.ts";
-import { countOutcomes } from "../outcomes/count_outcomes.ts";
+import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
+import { ItemPolicy } from "../projects/item_policy.ts";
+import { QuotaCounters } from "../projects/quotas/quota_counters.ts";
 import { decodeRequestMeta } from "../protocol/request_meta.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
@@ -36,6 +38,7 @@ import { NodeState } from "./node_state.ts";
 import { RelayDesk } from "./relay_desk.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
+import { OutcomeTimer, spoolReports } from "./outcome_reports.ts";
 import { type RecordSink, Submitter } from "./submit.ts";
 import { WantedKeys } from "./wanted_keys.ts";
 
@@ -51,6 +54,8 @@ interface Running {
   readonly passing: PassingOn;
   readonly desk: RelayDesk;
   readonly wanted: WantedKeys;
+  readonly ledger: OutcomeLedger;
+  readonly reports: OutcomeTimer | null;
 }
 
 /** An ingest half that waits for its `start`. */
@@ -75,6 +80,8 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         return;
       case "relay":
         return running?.desk.answered(message);
+      case "outcomes":
+        return running?.ledger.include(message.sums);
       case "spool": {
         if (!running || message.task.kind !== "requeue") return;
         const { folder, writer } = running;
@@ -92,6 +99,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
       running?.passing.close();
       running?.desk.close();
       running?.wanted.close();
+      running?.reports?.cancel();
       void running?.listener.close(0);
       void running?.sink.close();
       running = null;
@@ -129,7 +137,8 @@ async function start(
     metrics,
     segmentBytesMax: options.segmentBytesMax,
   });
-  const sink = sinkOf(options, writer, clock, metrics);
+  const ledger = new OutcomeLedger(metrics, options.reports !== null);
+  const sink = sinkOf(options, writer, clock, ledger);
   const pressure = new SpoolPressure({ budget, clock, ...options.shed });
   const { itemLimits, acceptUnknownItems } = options;
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
@@ -140,6 +149,8 @@ async function start(
     pressure,
     clock,
     metrics,
+    ledger,
+    policy: new ItemPolicy(new QuotaCounters(options.quotas), () => admission.projects.global.filters),
     itemLimits,
     acceptUnknownItems,
     onWanted: (key) => wanted.want(key),
@@ -187,12 +198,17 @@ async function start(
     metrics,
     clock,
   });
-  return { admission, writer, sink, folder: options.partitionDir, listener, passing, wanted, desk };
+  const { version } = options;
+  const report = (): Promise<void> =>
+    spoolReports(ledger, (meta, body) => ingress.store(meta, body), { nowMs: clock.now(), version });
+  const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
+  const folder = options.partitionDir;
+  return { admission, writer, sink, folder, listener, passing, wanted, desk, ledger, reports };
 }
 
 /** Bodies that are being read finish, their answers leave, the upstream's included, and the spool is closed with all of it on disk. */
 async function stop(
-  { listener, passing, sink, wanted, desk }: Running,
+  { listener, passing, sink, wanted, desk, reports }: Running,
   clock: Clock,
   graceMs: number,
 ): Promise<void> {
@@ -203,6 +219,7 @@ async function stop(
   passing.close();
   desk.close();
   wanted.close();
+  await reports?.close();
   await sink.close();
 }
 
@@ -211,10 +228,12 @@ function sinkOf(
   { memoryAck }: IngestOptions,
   writer: PartitionWriter,
   clock: Clock,
-  metrics: Metrics,
+  ledger: OutcomeLedger,
 ): RecordSink {
   if (!memoryAck) return writer;
-  const onLost = ({ meta }: SpoolRecord): void =>
-    countOutcomes(metrics, "invalid", "queue_failed", decodeRequestMeta(meta).quantities);
+  const onLost = ({ meta: bytes }: SpoolRecord): void => {
+    const meta = decodeRequestMeta(bytes);
+    ledger.count(meta, "invalid", "queue_failed", meta.quantities);
+  };
   return new MemoryAck({ ...memoryAck, writer, clock, onLost });
 }

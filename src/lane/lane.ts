@@ -11,6 +11,7 @@
 import { Backoff } from "../core/backoff.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { RelayAnswer, RelayQuestion } from "../protocol/relay_question.ts";
+import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
@@ -55,6 +56,8 @@ export interface LaneOptions {
   /** A relay downstream asked the ingest half; `answer` goes back to it. */
   onRelay?(question: RelayQuestion, answer: (answer: RelayAnswer) => void): void;
   /** A half needs the states of these keys. */
+  /** A forward half counted outcomes that are to be reported. */
+  onOutcomes?(sums: readonly OutcomeSum[]): void;
   onWanted?(keys: readonly string[]): void;
 }
 
@@ -104,6 +107,14 @@ export class Lane {
     for (const state of Object.values(this.#states)) {
       if (state.kind === "running" || state.kind === "starting") state.host.post(message);
     }
+  }
+
+  /** Has the ingest half report outcomes; false when it does not run. */
+  report(sums: readonly OutcomeSum[]): boolean {
+    const state = this.#states.ingest;
+    if (state.kind !== "running") return false;
+    state.host.post({ type: "outcomes", sums });
+    return true;
   }
 
   /**
@@ -172,6 +183,8 @@ export class Lane {
         return this.#onDeath(kind, host, message.message);
       case "limits":
         return this.#o.onLimits(message);
+      case "outcomes":
+        return this.#o.onOutcomes?.(message.sums);
       case "wanted":
         return this.#o.onWanted?.(message.keys);
       case "relay": {

@@ -10,6 +10,7 @@ import type { ConnectionCounts } from "../listener/connection_gate.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
 import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
+import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
 import type { GlobalConfig } from "../projects/global_config.ts";
 import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
 import type { RelayIdentity } from "../upstream/request_signer.ts";
@@ -35,6 +36,10 @@ export interface CommonOptions {
   readonly budget: SharedArrayBuffer;
   readonly metrics: SharedArrayBuffer;
   readonly nodeState: SharedArrayBuffer;
+  /** Counters of quotas, shared by the node. */
+  readonly quotas: SharedArrayBuffer;
+  /** How outcomes are told to the upstream; `null`: they are not. */
+  readonly reports: { readonly intervalMs: number } | null;
 }
 
 /** Where an ingest half listens; 0 asks for any free port, and the lanes that follow get the same. */
@@ -135,9 +140,10 @@ export interface ForwardOptions extends CommonOptions {
   };
 }
 
-/** Limits learned for one public key. */
+/** Limits learned for one owner: a key, a project or an organisation. */
 export interface LearnedLimits {
-  readonly key: string;
+  /** As {@link RateLimitTable} names it. */
+  readonly owner: string;
   readonly limits: readonly RateLimit[];
 }
 
@@ -152,6 +158,8 @@ export type ToHalf =
   | { readonly type: "hold"; readonly isHeld: boolean }
   | RelayAnswerMessage
   | ({ readonly type: "limits" } & LearnedLimits)
+  /** To an ingest half: outcomes that it is to report, too. */
+  | { readonly type: "outcomes"; readonly sums: readonly OutcomeSum[] }
   | SpoolTaskMessage
   /** Renewed certificates for new connections. */
   | { readonly type: "certificates"; readonly material: TlsMaterial }
@@ -166,5 +174,7 @@ export type FromHalf =
   /** Records wait for the states of these keys, or were taken without them; told again while that is so. */
   | { readonly type: "wanted"; readonly keys: readonly string[] }
   | RelayQuestionMessage
+  /** Of a forward half, which cannot write to the spool. */
+  | { readonly type: "outcomes"; readonly sums: readonly OutcomeSum[] }
   | SpoolAnswerMessage
   | { readonly type: "stopped" };

@@ -13,6 +13,8 @@ export interface RecordHistory {
   readonly serverErrors: number;
   /** What limits took out of the record has been counted already. */
   readonly isCounted: boolean;
+  /** Items that filters, sampling and quotas left, by index, once they have been asked; they are asked once. */
+  readonly policedItems: readonly number[] | null;
 }
 
 /** One waiting record. */

@@ -13,10 +13,13 @@
  */
 import { concatBytes } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
-import { countOutcomes } from "../outcomes/count_outcomes.ts";
+import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
 import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
-import { parseEnvelope, rewriteEnvelope } from "../protocol/envelope.ts";
+import type { ItemPolicy } from "../projects/item_policy.ts";
+import { ownedLimits } from "../projects/rate_limit_table.ts";
+import type { ProjectState } from "../projects/project_state.ts";
+import { type Envelope, type EnvelopeItem, parseEnvelope, rewriteEnvelope } from "../protocol/envelope.ts";
 import { totalQuantities } from "../protocol/item_type.ts";
 import type { Reason } from "../protocol/outcome.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
@@ -52,10 +55,12 @@ export interface SpoolSourceOptions {
   readonly encoder: BodyEncoder;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly ledger: OutcomeLedger;
+  readonly policy: ItemPolicy;
   /** Records older than this are dropped, ms. */
   readonly recordAgeMsMax: number;
-  /** The upstream announced limits for a key. */
-  readonly onLimits: (key: string, limits: readonly RateLimit[]) => void;
+  /** The upstream announced limits for a key, a project or an organisation. */
+  readonly onLimits: (owner: string, limits: readonly RateLimit[]) => void;
   /** Records wait for the state of this key. */
   readonly onWanted: (key: string) => void;
 }
@@ -66,7 +71,14 @@ interface SpoolJob extends ForwardJob, RecordHistory {
   readonly position: RecordPosition;
 }
 
-const NEW: RecordHistory = { attempts: 0, serverErrors: 0, isCounted: false };
+const NEW: RecordHistory = { attempts: 0, serverErrors: 0, isCounted: false, policedItems: null };
+
+/** What a record is held against once more. */
+interface Rules {
+  readonly limits: readonly RateLimit[];
+  /** Of the project whose own rules are still to be asked. */
+  readonly state: ProjectState | null;
+}
 
 /** {@link ForwardSource} over a partition. */
 export class SpoolSource implements ForwardSource<SpoolJob> {
@@ -139,13 +151,15 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
   }
 
   settle(job: SpoolJob, result: ForwardResult): void {
-    const { metrics, clock, admission, onLimits, reader } = this.#o;
+    const { ledger, clock, admission, onLimits, reader } = this.#o;
     const { key, quantities } = job.meta;
-    if (result.kind === "delivered") countOutcomes(metrics, "accepted", "none", quantities);
+    if (result.kind === "delivered") ledger.countHere("accepted", "none", quantities);
     else if (result.kind === "rate_limited") {
-      admission.limits.learn(key, result.limits, clock.now());
-      if (result.limits.length > 0) onLimits(key, result.limits);
-      countOutcomes(metrics, "rate_limited", result.limits[0]?.reason ?? "generic", quantities);
+      for (const { owner, limits } of ownedLimits(key, admission.stateOf(key), result.limits)) {
+        admission.limits.learn(owner, limits, clock.now());
+        onLimits(owner, limits);
+      }
+      ledger.countHere("rate_limited", result.limits[0]?.reason ?? "generic", quantities);
     } else this.#countLost(job.meta, result);
     reader.settle(job.position);
   }
@@ -168,6 +182,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
         attempts: job.attempts + 1,
         serverErrors: job.serverErrors + (result.kind === "server_error" ? 1 : 0),
         isCounted: job.isCounted,
+        policedItems: job.policedItems,
       },
     });
     if (this.#parked.countOf(projectHash) <= PARKED_PER_PROJECT || this.#failing.has(projectHash)) return;
@@ -205,24 +220,24 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
   }
 
   lost({ meta, position }: SpoolJob): void {
-    countOutcomes(this.#o.metrics, "invalid", "corrupt_record", meta.quantities);
+    this.#o.ledger.count(meta, "invalid", "corrupt_record", meta.quantities);
     this.#o.reader.settle(position);
   }
 
   #countLost({ quantities }: RequestMeta, { kind }: ForwardResult): void {
     const reason: Reason = kind === "rejected" ? "upstream_rejected" : "upstream_error";
-    countOutcomes(this.#o.metrics, "invalid", reason, quantities);
+    this.#o.ledger.countHere("invalid", reason, quantities);
   }
 
   async #again({ position, history }: ParkedRecord): Promise<SpoolJob | null> {
-    const { reader, metrics } = this.#o;
+    const { reader, ledger } = this.#o;
     try {
       const record = await reader.reread(position);
       return await this.#police(record, position, history);
     } catch (error) {
       if (!(error instanceof SpoolError)) throw error;
       log.error("a record that waited for a retry cannot be read: {error}", { error });
-      countOutcomes(metrics, "invalid", "corrupt_record", []);
+      ledger.countHere("invalid", "corrupt_record", []);
       reader.settle(position);
       return null;
     }
@@ -256,8 +271,17 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
       stream: large && streamOf(this.#o.reader, large),
     };
     const applied = matchingLimits(meta.quantities, verdict.limits, nowMs);
-    if (applied.length === 0) return job;
-    return meta.passthrough ? this.#limitedWhole(job, applied) : this.#limited(job, verdict.limits, nowMs);
+    const state = large ? null : this.#rulesFor(meta, verdict.state);
+    if (applied.length === 0 && state === null) return job;
+    return meta.passthrough
+      ? this.#limitedWhole(job, applied)
+      : this.#limited(job, { limits: verdict.limits, state }, nowMs);
+  }
+
+  /** The state whose rules are still to be asked about a record: it came before its project was known. */
+  #rulesFor({ isPoliced, passthrough }: RequestMeta, state: ProjectState | null): ProjectState | null {
+    const isAsked = isPoliced || passthrough || state === null || !this.#o.policy.hasRules(state);
+    return isAsked ? null : state;
   }
 
   #waitFor(key: string, record: StoredRecord): null {
@@ -273,39 +297,43 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
       return decodeRequestMeta(record.meta);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      countOutcomes(this.#o.metrics, "invalid", "corrupt_record", []);
+      this.#o.ledger.countHere("invalid", "corrupt_record", []);
       this.#o.reader.settle(position);
       return null;
     }
   }
 
-  #drop(position: RecordPosition, { quantities }: RequestMeta, reason: Reason): null {
-    countOutcomes(this.#o.metrics, "invalid", reason, quantities);
+  #drop(position: RecordPosition, meta: RequestMeta, reason: Reason): null {
+    this.#o.ledger.count(meta, "invalid", reason, meta.quantities);
     this.#o.reader.settle(position);
     return null;
   }
 
   #limitedWhole({ meta, position }: SpoolJob, applied: readonly RateLimit[]): null {
-    countOutcomes(this.#o.metrics, "rate_limited", applied[0]?.reason ?? "none", meta.quantities);
+    this.#o.ledger.count(meta, "rate_limited", applied[0]?.reason ?? "none", meta.quantities);
     this.#o.reader.settle(position);
     return null;
   }
 
-  async #limited(job: SpoolJob, limits: readonly RateLimit[], nowMs: number): Promise<SpoolJob | null> {
-    if (job.stream) return await this.#limitedStream(job, job.stream, limits, nowMs);
-    const { encoder } = this.#o;
-    const bytes = await encoder.decode({ bytes: job.body, encoding: job.meta.contentEncoding });
+  /** The job with what limits and, if they are still to be asked, the project's rules leave of it. */
+  async #limited(job: SpoolJob, rules: Rules, nowMs: number): Promise<SpoolJob | null> {
+    if (job.stream) return await this.#limitedStream(job, job.stream, rules.limits, nowMs);
+    const bytes = await this.#o.encoder.decode({ bytes: job.body, encoding: job.meta.contentEncoding });
     if (bytes === null) return job;
     const envelope = parseEnvelope(bytes);
-    const { kept, dropped } = enforceLimits(envelope.items, limits, nowMs);
-    if (kept.length === envelope.items.length) return job;
-    const body = (): Pick<SpoolJob, "body" | "stream"> => ({
+    const limited = enforceLimits(envelope.items, rules.limits, nowMs);
+    const kept = rules.state ? this.#ask(job, envelope, limited.kept, rules.state, nowMs) : limited.kept;
+    const asked = rules.state
+      ? { ...job, policedItems: kept.map((item) => envelope.items.indexOf(item)) }
+      : job;
+    if (kept.length === envelope.items.length) return asked;
+    return this.#cut(asked, { kept, dropped: limited.dropped }, () => ({
       body: concatBytes(rewriteEnvelope(envelope, { items: kept })),
       stream: null,
-    });
-    return this.#cut(job, { kept, dropped }, body);
+    }));
   }
 
+  /** A body that is not in memory is held against limits alone; its project's rules are the upstream's to apply. */
   async #limitedStream(
     job: SpoolJob,
     stream: StreamedBody,
@@ -325,10 +353,10 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     { kept, dropped }: Pick<Enforcement, "kept" | "dropped">,
     body: () => Pick<SpoolJob, "body" | "stream">,
   ): SpoolJob | null {
-    const { metrics, reader } = this.#o;
+    const { ledger, reader } = this.#o;
     if (!job.isCounted) {
       for (const { category, quantity, reason } of dropped) {
-        countOutcomes(metrics, "rate_limited", reason ?? "none", [[category, quantity]]);
+        ledger.count(job.meta, "rate_limited", reason ?? "none", [[category, quantity]]);
       }
     }
     if (kept.length === 0) {
@@ -337,5 +365,24 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     }
     const meta: RequestMeta = { ...job.meta, contentEncoding: "", quantities: totalQuantities(kept) };
     return { ...job, meta, ...body(), isCounted: true };
+  }
+
+  /** Asks the project's rules, or remembers what they said before an earlier try. */
+  #ask(
+    { meta, policedItems }: SpoolJob,
+    envelope: Envelope,
+    items: readonly EnvelopeItem[],
+    state: ProjectState,
+    nowMs: number,
+  ): readonly EnvelopeItem[] {
+    const { policy, ledger, admission } = this.#o;
+    if (policedItems) return items.filter((item) => policedItems.includes(envelope.items.indexOf(item)));
+    const { key, eventId, remoteAddr, userAgent } = meta;
+    const policed = { envelope, items, key, eventId, remoteAddr, userAgent };
+    const { kept, dropped } = policy.apply(policed, state, (key) => admission.stateOf(key), nowMs);
+    for (const { outcome, category, quantity, reason } of dropped) {
+      ledger.count(meta, outcome, reason ?? "none", [[category, quantity]]);
+    }
+    return kept;
   }
 }

@@ -11,9 +11,11 @@ import {
   SPOOL_FULL,
   type Submission,
 } from "../listener/ingress.ts";
-import { countOutcomes } from "../outcomes/count_outcomes.ts";
+import type { OutcomeLedger, OutcomeScope } from "../outcomes/outcome_ledger.ts";
 import type { Admission, AdmissionRequest, AdmissionVerdict } from "../projects/admission.ts";
 import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
+import type { ItemPolicy, ItemVerdict } from "../projects/item_policy.ts";
+import type { ProjectState } from "../projects/project_state.ts";
 import type { DataCategory } from "../protocol/data_category.ts";
 import { DATA_CATEGORIES } from "../protocol/data_category.ts";
 import {
@@ -54,6 +56,8 @@ export interface SubmitterOptions {
   readonly pressure: SpoolPressure;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly ledger: OutcomeLedger;
+  readonly policy: ItemPolicy;
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
   /** The state of this key's project is not known yet. */
@@ -72,36 +76,60 @@ export class Submitter implements Ingress {
     const { admission, clock } = this.#o;
     const { meta, envelope } = submission;
     const nowMs = clock.now();
-    const sent = this.#knownItems(envelope.items);
+    const sent = this.#knownItems(envelope.items, meta);
     if (sent.length === 0) return NO_LIMITS;
     const verdict = admission.decide(asking(meta, envelope), nowMs);
-    if (verdict.kind === "refused") throw this.#refused(verdict, totalQuantities(sent));
-    const { projectId, limits } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
-    const { kept, applied, dropped } = enforceLimits(sent, this.#limits(limits, nowMs), nowMs);
-    this.#countLimited(dropped);
+    if (verdict.kind === "refused") throw this.#refused(verdict, meta, totalQuantities(sent));
+    const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
+    const scope = { key: meta.key, projectId };
+    const limited = enforceLimits(sent, this.#limits(limits, nowMs), nowMs);
+    this.#countLimited(scope, limited.dropped);
+    if (limited.kept.length === 0) return limited.applied;
+    this.#checkSizes(scope, limited.kept);
+    const policed = state && this.#police(submission, limited.kept, state, nowMs);
+    const kept = policed?.kept ?? limited.kept;
+    const applied = policed ? [...limited.applied, ...policed.applied] : limited.applied;
     if (kept.length === 0) return applied;
-    this.#checkSizes(kept);
     const change = changeTo(envelope, kept, projectId !== meta.projectId);
     const stored: RequestMeta = {
       ...meta,
       projectId,
       quantities: totalQuantities(kept),
       contentEncoding: change ? "" : meta.contentEncoding,
+      ...policed && { isPoliced: true },
     };
     const body = change ? rewriteEnvelope(envelope, change) : submission.body;
     return await this.#append(stored, body, nowMs) ?? applied;
   }
 
+  /** What the project's own rules leave. */
+  #police(
+    { meta, envelope }: Submission,
+    items: readonly EnvelopeItem[],
+    state: ProjectState,
+    nowMs: number,
+  ): ItemVerdict {
+    const { admission, policy, ledger } = this.#o;
+    const { key, eventId, remoteAddr, userAgent } = meta;
+    const policed = { envelope, items, key, eventId, remoteAddr, userAgent };
+    const verdict = policy.apply(policed, state, (key) => admission.stateOf(key), nowMs);
+    const scope = { key, projectId: state.projectId ?? meta.projectId };
+    for (const { outcome, category, quantity, reason } of verdict.dropped) {
+      ledger.count(scope, outcome, reason ?? "none", [[category, quantity]]);
+    }
+    return verdict;
+  }
+
   async submitPassthrough({ meta, body }: PassthroughSubmission): Promise<readonly RateLimit[]> {
-    const { admission, clock, metrics } = this.#o;
+    const { admission, clock, ledger } = this.#o;
     const { quantities } = meta;
     const nowMs = clock.now();
     const verdict = admission.decide(meta, nowMs);
-    if (verdict.kind === "refused") throw this.#refused(verdict, quantities);
+    if (verdict.kind === "refused") throw this.#refused(verdict, meta, quantities);
     const { projectId, limits } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
     const applied = matchingLimits(quantities, this.#limits(limits, nowMs), nowMs);
     if (applied[0]) {
-      countOutcomes(metrics, "rate_limited", applied[0].reason ?? "none", quantities);
+      ledger.count({ key: meta.key, projectId }, "rate_limited", applied[0].reason ?? "none", quantities);
       return applied;
     }
     return await this.#append(movedPassthrough(meta, projectId), [body], nowMs) ?? NO_LIMITS;
@@ -111,9 +139,10 @@ export class Submitter implements Ingress {
   #pending({ key, projectId }: AdmissionRequest, nowMs: number): {
     readonly projectId: string;
     readonly limits: readonly RateLimit[];
+    readonly state: null;
   } {
     this.#o.onWanted(key);
-    return { projectId, limits: this.#o.admission.limits.active(key, nowMs) };
+    return { projectId, limits: this.#o.admission.limits.active(key, nowMs), state: null };
   }
 
   /** Limits of the project, and behind them what a spool that fills up has to refuse. */
@@ -133,63 +162,77 @@ export class Submitter implements Ingress {
     body: readonly Uint8Array[],
     receivedAtMs: number,
   ): Promise<readonly RateLimit[] | null> {
-    const { sink, metrics } = this.#o;
     try {
-      await sink.append({
-        receivedAtMs,
-        projectHash: hashOf(meta.key),
-        categoryBits: categoryBits(meta.quantities),
-        meta: encodeRequestMeta(meta),
-        body,
-      });
+      await this.store(meta, body, receivedAtMs);
     } catch (error) {
-      return this.#unspooled(error, meta.quantities, receivedAtMs);
+      return this.#unspooled(error, meta, receivedAtMs);
     }
-    metrics.add(METRICS.envelopesAccepted);
+    this.#o.metrics.add(METRICS.envelopesAccepted);
     return null;
   }
 
-  #knownItems(items: readonly EnvelopeItem[]): readonly EnvelopeItem[] {
+  /**
+   * Puts a record on disk that no policy is asked about.
+   *
+   * @throws {SpoolError} it is refused
+   */
+  async store(
+    meta: RequestMeta,
+    body: readonly Uint8Array[],
+    receivedAtMs: number = this.#o.clock.now(),
+  ): Promise<void> {
+    await this.#o.sink.append({
+      receivedAtMs,
+      projectHash: hashOf(meta.key),
+      categoryBits: categoryBits(meta.quantities),
+      meta: encodeRequestMeta(meta),
+      body,
+    });
+  }
+
+  #knownItems(items: readonly EnvelopeItem[], scope: OutcomeScope): readonly EnvelopeItem[] {
     if (this.#o.acceptUnknownItems) return items;
     const known = items.filter(({ type }) => type.type !== "unknown");
     const unknown = items.length - known.length;
-    if (unknown > 0) countOutcomes(this.#o.metrics, "invalid", "unknown_item", [["default", unknown]]);
+    if (unknown > 0) this.#o.ledger.count(scope, "invalid", "unknown_item", [["default", unknown]]);
     return known;
   }
 
   #refused(
     { reason, name }: AdmissionVerdict & { kind: "refused" },
+    scope: OutcomeScope,
     quantities: readonly Quantity[],
   ): RequestError {
-    countOutcomes(this.#o.metrics, "invalid", reason, quantities);
+    this.#o.ledger.count(scope, "invalid", reason, quantities);
     return RequestError.json(403, reason, `event submission rejected with_reason: ${name}`);
   }
 
-  #countLimited(dropped: Enforcement["dropped"]): void {
+  #countLimited(scope: OutcomeScope, dropped: Enforcement["dropped"]): void {
     for (const { category, quantity, reason } of dropped) {
-      countOutcomes(this.#o.metrics, "rate_limited", reason ?? "none", [[category, quantity]]);
+      this.#o.ledger.count(scope, "rate_limited", reason ?? "none", [[category, quantity]]);
     }
   }
 
-  #checkSizes(items: readonly EnvelopeItem[]): void {
+  #checkSizes(scope: OutcomeScope, items: readonly EnvelopeItem[]): void {
     try {
       checkItemLimits({ items }, this.#o.itemLimits);
     } catch (error) {
       if (error instanceof RequestError) {
-        countOutcomes(this.#o.metrics, "invalid", error.reason, totalQuantities(items));
+        this.#o.ledger.count(scope, "invalid", error.reason, totalQuantities(items));
       }
       throw error;
     }
   }
 
   /** No room is a limit for everything, which SDKs honour; a disk that fails is a 503, so that a balancer goes elsewhere. */
-  #unspooled(error: unknown, quantities: readonly Quantity[], nowMs: number): readonly RateLimit[] {
+  #unspooled(error: unknown, meta: RequestMeta, nowMs: number): readonly RateLimit[] {
+    const { ledger } = this.#o;
     if (!(error instanceof SpoolError)) throw error;
     if (!error.isFull) {
-      countOutcomes(this.#o.metrics, "invalid", "queue_failed", quantities);
+      ledger.count(meta, "invalid", "queue_failed", meta.quantities);
       throw RequestError.json(503, "queue_failed", "failed to queue envelope");
     }
-    countOutcomes(this.#o.metrics, "rate_limited", SPOOL_FULL, quantities);
+    ledger.count(meta, "rate_limited", SPOOL_FULL, meta.quantities);
     return [this.#o.pressure.fullLimit(nowMs)];
   }
 }

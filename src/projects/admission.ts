@@ -8,6 +8,7 @@ import type { Reason } from "../protocol/outcome.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { isOriginAllowed } from "./allowed_domains.ts";
 import type { BlockingQuota } from "./quotas/quota.ts";
+import type { ProjectState } from "./project_state.ts";
 import type { ProjectTable } from "./project_table.ts";
 import type { RateLimitTable } from "./rate_limit_table.ts";
 
@@ -32,6 +33,8 @@ export type AdmissionVerdict =
     readonly projectId: string;
     /** Limits that are active for the key. */
     readonly limits: readonly RateLimit[];
+    /** What is known of the project; `null` when nothing is and it is forwarded anyway. */
+    readonly state: ProjectState | null;
   }
   | {
     readonly kind: "refused";
@@ -53,12 +56,18 @@ const WRONG_ORIGIN: AdmissionVerdict = { kind: "refused", reason: "cors", name: 
 export class Admission {
   constructor(public projects: ProjectTable, readonly limits: RateLimitTable) {}
 
+  /** State of a key, when it is known. */
+  stateOf(key: string): ProjectState | null {
+    const lookup = this.projects.lookup(key);
+    return lookup.kind === "known" ? lookup.state : null;
+  }
+
   decide({ key, projectId, origin, requiredFeatures }: AdmissionRequest, nowMs: number): AdmissionVerdict {
-    const learned = this.limits.active(key, nowMs);
     const lookup = this.projects.lookup(key);
     if (lookup.kind === "pending") return PENDING;
     if (lookup.kind === "unknown") {
-      return lookup.forward ? { kind: "admitted", projectId, limits: learned } : UNKNOWN_PROJECT;
+      if (!lookup.forward) return UNKNOWN_PROJECT;
+      return { kind: "admitted", projectId, limits: this.limits.activeFor(key, null, nowMs), state: null };
     }
     const { state } = lookup;
     if (state.disabled) return UNKNOWN_PROJECT;
@@ -67,11 +76,13 @@ export class Admission {
     if (!isOriginAllowed(origin, state.allowedDomains)) return WRONG_ORIGIN;
     const missing = requiredFeatures?.find((feature) => !state.features.includes(feature));
     if (missing !== undefined) return featureDisabled(missing);
+    const learned = this.limits.activeFor(key, state, nowMs);
     const blocking = state.blockingQuotas.map((quota) => blockingLimit(quota, nowMs));
     return {
       kind: "admitted",
       projectId: own,
       limits: blocking.length > 0 ? [...blocking, ...learned] : learned,
+      state,
     };
   }
 }

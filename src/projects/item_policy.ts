@@ -65,16 +65,17 @@ const GENERAL: ReadonlySet<string> = new Set(["log", "span", "trace_metric"]);
 
 /** Rules of all projects of one isolate. */
 export class ItemPolicy {
+  #globalRaw: unknown = null;
   #global: GenericFilters | null = null;
   #rules = new WeakMap<ProjectState, Rules>();
 
-  constructor(readonly counters: QuotaCounters) {}
+  /** @param globalFilters the generic filters of all projects, as received; what cannot be read counts as none */
+  constructor(readonly counters: QuotaCounters, readonly globalFilters: () => unknown = () => null) {}
 
-  /** Takes the generic filters of all projects, as received; what cannot be read counts as none. */
-  setGlobalFilters(raw: unknown): void {
-    const read = genericFiltersDocument.safeParse(raw);
-    this.#global = read.success ? read.data : null;
-    this.#rules = new WeakMap();
+  /** Whether the project has rules that could take anything out. */
+  hasRules(state: ProjectState): boolean {
+    const { filters, sampler } = this.#rulesOf(state);
+    return !filters.isEmpty || sampler !== null || state.countedQuotas.length > 0;
   }
 
   /** All three, one after the other. */
@@ -162,6 +163,13 @@ export class ItemPolicy {
   }
 
   #rulesOf(state: ProjectState): Rules {
+    const raw = this.globalFilters();
+    if (raw !== this.#globalRaw) {
+      const read = genericFiltersDocument.safeParse(raw);
+      this.#globalRaw = raw;
+      this.#global = read.success ? read.data : null;
+      this.#rules = new WeakMap();
+    }
     let rules = this.#rules.get(state);
     if (!rules) {
       const filters = new InboundFilters(state.filters, this.#global);

@@ -1,52 +1,86 @@
 /**
- * Rate limits an upstream has announced, by public key, until they expire.
+ * Rate limits an upstream has announced, by whom they hold for, until they expire.
+ *
+ * A limit on an organisation or a project holds for all its keys once the ids are known from the state of a key; before,
+ * and for limits on a key, it holds for the key that met it.
  *
  * Both halves of every lane hold a copy: the forward half learns from a 429, the control plane passes the limits on,
  * and the ingest halves refuse at the edge what would only travel to be refused.
  *
- * Limits: `keysMax` keys, the one learned longest ago goes first; a limit that has expired is dropped when its key is
+ * Limits: `ownersMax` owners, the one learned longest ago goes first; a limit that has expired is dropped when its owner is
  * next looked up or learned.
  */
 import type { RateLimit } from "../protocol/rate_limit.ts";
 
 const NONE: readonly RateLimit[] = [];
 
+/** Ids that a key shares limits by, as far as they are known. */
+export interface LimitIds {
+  readonly projectId: string | null;
+  readonly organizationId: string | null;
+}
+
+/** Limits by whom they hold for: `project:<id>`, `organization:<id>`, or the public key. */
+export function ownedLimits(
+  key: string,
+  ids: LimitIds | null,
+  limits: readonly RateLimit[],
+): { readonly owner: string; readonly limits: readonly RateLimit[] }[] {
+  const byOwner = Map.groupBy(limits, ({ scope }) => {
+    const id = scope === "key" ? null : ids?.[`${scope}Id`] ?? null;
+    return id === null ? key : `${scope}:${id}`;
+  });
+  return [...byOwner].map(([owner, limits]) => ({ owner, limits }));
+}
+
 /** Learned rate limits of one isolate. */
 export class RateLimitTable {
-  readonly #byKey = new Map<string, readonly RateLimit[]>();
+  readonly #byOwner = new Map<string, readonly RateLimit[]>();
 
-  constructor(private readonly keysMax = 10_000) {}
+  constructor(private readonly ownersMax = 10_000) {}
 
-  /** Merges limits into those of a key: same categories, scope and namespaces keep the later expiry. */
-  learn(key: string, limits: readonly RateLimit[], nowMs: number): void {
+  /** Merges limits into those of an owner: same categories, scope and namespaces keep the later expiry. */
+  learn(owner: string, limits: readonly RateLimit[], nowMs: number): void {
     const merged = new Map<string, RateLimit>();
-    for (const limit of [...(this.#byKey.get(key) ?? NONE), ...limits]) {
+    for (const limit of [...(this.#byOwner.get(owner) ?? NONE), ...limits]) {
       if (limit.expiresAtMs <= nowMs) continue;
       const id = `${limit.scope}:${limit.categories.toSorted()}:${limit.namespaces.toSorted()}`;
       const known = merged.get(id);
       if (!known || known.expiresAtMs < limit.expiresAtMs) merged.set(id, limit);
     }
-    this.#byKey.delete(key);
-    if (merged.size > 0) this.#byKey.set(key, [...merged.values()]);
-    if (this.#byKey.size > this.keysMax) this.#byKey.delete(this.#byKey.keys().next().value!);
+    this.#byOwner.delete(owner);
+    if (merged.size > 0) this.#byOwner.set(owner, [...merged.values()]);
+    if (this.#byOwner.size > this.ownersMax) this.#byOwner.delete(this.#byOwner.keys().next().value!);
   }
 
-  /** The limits of a key that have not expired. */
-  active(key: string, nowMs: number): readonly RateLimit[] {
-    const limits = this.#byKey.get(key);
+  /** The limits of an owner that have not expired. */
+  active(owner: string, nowMs: number): readonly RateLimit[] {
+    const limits = this.#byOwner.get(owner);
     if (!limits) return NONE;
     if (limits.every((limit) => limit.expiresAtMs > nowMs)) return limits;
     const left = limits.filter((limit) => limit.expiresAtMs > nowMs);
-    if (left.length > 0) this.#byKey.set(key, left);
-    else this.#byKey.delete(key);
+    if (left.length > 0) this.#byOwner.set(owner, left);
+    else this.#byOwner.delete(owner);
     return left;
   }
 
-  /** All limits that have not expired, by key. */
-  *all(nowMs: number): Generator<{ readonly key: string; readonly limits: readonly RateLimit[] }> {
-    for (const key of [...this.#byKey.keys()]) {
-      const limits = this.active(key, nowMs);
-      if (limits.length > 0) yield { key, limits };
+  /** The limits that hold for a key: its own, its project's, its organisation's. */
+  activeFor(key: string, ids: LimitIds | null, nowMs: number): readonly RateLimit[] {
+    if (this.#byOwner.size === 0) return NONE;
+    const own = this.active(key, nowMs);
+    if (ids === null) return own;
+    const shared = (["project", "organization"] as const).flatMap((scope) => {
+      const id = ids[`${scope}Id`];
+      return id === null ? NONE : this.active(`${scope}:${id}`, nowMs);
+    });
+    return shared.length === 0 ? own : [...own, ...shared];
+  }
+
+  /** All limits that have not expired, by owner. */
+  *all(nowMs: number): Generator<{ readonly owner: string; readonly limits: readonly RateLimit[] }> {
+    for (const owner of [...this.#byOwner.keys()]) {
+      const limits = this.active(owner, nowMs);
+      if (limits.length > 0) yield { owner, limits };
     }
   }
 }

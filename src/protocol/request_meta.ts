@@ -38,6 +38,8 @@ export interface RequestMeta {
   readonly quantities: readonly (readonly [DataCategory, number])[];
   /** Where a body goes that is no envelope; `null` for envelopes. */
   readonly passthrough: Passthrough | null;
+  /** Filters, sampling and quotas of the project have been applied, and are not again. */
+  readonly isPoliced?: true;
 }
 
 /** A body that goes to the upstream's own route, as it came. */
@@ -74,6 +76,7 @@ interface ShortMeta {
   i?: string | undefined;
   q: readonly (readonly [string, number])[];
   t?: readonly [path: string, contentType: string | null] | undefined;
+  d?: 1 | undefined;
 }
 
 const VERSION_DEFAULT = 7;
@@ -95,6 +98,7 @@ export function encodeRequestMeta(meta: RequestMeta): Uint8Array {
     i: meta.eventId ?? undefined,
     q: meta.quantities,
     t: meta.passthrough === null ? undefined : [meta.passthrough.path, meta.passthrough.contentType],
+    d: meta.isPoliced ? 1 : undefined,
   };
   return utf8(JSON.stringify(short));
 }
@@ -124,6 +128,7 @@ export function decodeRequestMeta(bytes: Uint8Array): RequestMeta {
     eventId: short.i ?? null,
     quantities: short.q.map(([name, quantity]) => [dataCategory(name), quantity] as const),
     passthrough: short.t === undefined ? null : { path: short.t[0], contentType: short.t[1] },
+    ...short.d === 1 ? { isPoliced: true } : {},
   };
 }
 

@@ -16,6 +16,9 @@ import {
 import type { ForwardDeps } from "../../src/listener/forwarding.ts";
 import { forwardRoute, ingestionRoutes, tunnelRoutes, uploadRoutes } from "../../src/listener/routes.ts";
 import { Admission } from "../../src/projects/admission.ts";
+import { OutcomeLedger } from "../../src/outcomes/outcome_ledger.ts";
+import { ItemPolicy } from "../../src/projects/item_policy.ts";
+import { QuotaCounters } from "../../src/projects/quotas/quota_counters.ts";
 import { ProjectTable } from "../../src/projects/project_table.ts";
 import { RateLimitTable } from "../../src/projects/rate_limit_table.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
@@ -65,6 +68,8 @@ export class FuzzApp {
       sink: this.#writer(),
       clock: systemClock,
       metrics,
+      ledger: new OutcomeLedger(metrics, false),
+      policy: new ItemPolicy(new QuotaCounters()),
       itemLimits,
       acceptUnknownItems: true,
       onWanted: () => {},

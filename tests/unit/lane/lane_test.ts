@@ -123,17 +123,17 @@ Deno.test("Lane: what a half that was replaced still says is not heard", async (
   const old = last("forward");
   old.listener.onDeath("boom");
   await clock.advance(100);
-  old.listener.onMessage({ type: "limits", key: "k", limits: [] });
+  old.listener.onMessage({ type: "limits", owner: "k", limits: [] });
   old.listener.onDeath("again");
   assertEquals([learned, lane.isUp], [[], false]);
 });
 
 Deno.test("Lane.broadcast: reaches the halves that run, and limits come out of them", async () => {
   const { lane, last, learned, says } = await started();
-  lane.broadcast({ type: "limits", key: "k", limits: [] });
+  lane.broadcast({ type: "limits", owner: "k", limits: [] });
   assertEquals(last("ingest").received.at(-1)?.type, "limits");
   assertEquals(last("forward").received.at(-1)?.type, "limits");
-  await says("forward", { type: "limits", key: "k", limits: [] });
+  await says("forward", { type: "limits", owner: "k", limits: [] });
   assertEquals(learned.length, 1);
 });
 

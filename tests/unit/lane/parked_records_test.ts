@@ -6,7 +6,7 @@ const parked = (dueMs: number): ParkedRecord => ({
   position: { segment: 1, offset: dueMs, bytes: 1 },
   projectHash: dueMs % 3,
   dueMs,
-  history: { attempts: 1, serverErrors: 0, isCounted: false },
+  history: { attempts: 1, serverErrors: 0, isCounted: false, policedItems: null },
 });
 
 Deno.test("ParkedRecords: nothing is handed out before it is due", () => {

@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { SpoolSource } from "../../../src/lane/spool_source.ts";
 import { Admission } from "../../../src/projects/admission.ts";
+import { OutcomeLedger } from "../../../src/outcomes/outcome_ledger.ts";
+import { ItemPolicy } from "../../../src/projects/item_policy.ts";
+import { QuotaCounters } from "../../../src/projects/quotas/quota_counters.ts";
 import { projectDocument, projectStates } from "../../../src/projects/project_state.ts";
 import { type ProjectSnapshot, ProjectTable } from "../../../src/projects/project_table.ts";
 import { RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
@@ -65,6 +68,8 @@ async function fixture(projects: ProjectTable) {
     encoder: new BodyEncoder("identity", 1 << 20),
     clock,
     metrics,
+    ledger: new OutcomeLedger(metrics, false),
+    policy: new ItemPolicy(new QuotaCounters()),
     recordAgeMsMax: DAY_MS,
     onLimits: () => {},
     onWanted: (key) => wanted.push(key),

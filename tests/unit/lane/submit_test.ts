@@ -2,6 +2,9 @@ import { assertEquals } from "@std/assert";
 import { Submitter } from "../../../src/lane/submit.ts";
 import { Admission } from "../../../src/projects/admission.ts";
 import { ProjectTable } from "../../../src/projects/project_table.ts";
+import { OutcomeLedger } from "../../../src/outcomes/outcome_ledger.ts";
+import { ItemPolicy } from "../../../src/projects/item_policy.ts";
+import { QuotaCounters } from "../../../src/projects/quotas/quota_counters.ts";
 import { RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
 import { parseEnvelope } from "../../../src/protocol/envelope.ts";
 import { DEFAULT_ITEM_LIMITS } from "../../../src/protocol/item_limits.ts";
@@ -20,6 +23,8 @@ Deno.test("Submitter: what has no project state yet is stored as it came, and it
   const stored: SpoolRecord[] = [];
   const wanted: string[] = [];
   const submitter = new Submitter({
+    ledger: new OutcomeLedger(metrics, false),
+    policy: new ItemPolicy(new QuotaCounters()),
     admission: new Admission(projects, limits),
     sink: {
       append: (record) => Promise.resolve(void stored.push(record)),

@@ -2,8 +2,9 @@ import { assertEquals } from "@std/assert";
 import { Admission, type AdmissionVerdict } from "../../../src/projects/admission.ts";
 import { projectDocument, projectStates } from "../../../src/projects/project_state.ts";
 import { ProjectTable } from "../../../src/projects/project_table.ts";
-import { RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
-import { parseRateLimits } from "../../../src/protocol/rate_limit.ts";
+import { readKeptLimits } from "../../../src/projects/kept_limits.ts";
+import { type LimitIds, ownedLimits, RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
+import { parseRateLimits, type RateLimit } from "../../../src/protocol/rate_limit.ts";
 
 const NOW = 1_000_000;
 const KEY = "a".repeat(32);
@@ -30,10 +31,12 @@ const refused = (reason: "project_id" | "cors", name: "ProjectId" | "Cors"): Adm
 });
 
 Deno.test("Admission: a project that is known and open is admitted without limits", () => {
-  assertEquals<AdmissionVerdict>(admission(open).decide(request, NOW), {
+  const policy = admission(open);
+  assertEquals<AdmissionVerdict>(policy.decide(request, NOW), {
     kind: "admitted",
     projectId: "42",
     limits: [],
+    state: policy.stateOf(request.key),
   });
 });
 
@@ -56,7 +59,7 @@ Deno.test("Admission: another project id is refused, or corrected when overridin
   const moved = { ...request, projectId: "7" };
   assertEquals(admission(open).decide(moved, NOW), refused("project_id", "ProjectId"));
   const overriding = admission(open, { overrideProjectIds: true }).decide(moved, NOW);
-  assertEquals<AdmissionVerdict>(overriding, { kind: "admitted", projectId: "42", limits: [] });
+  assertEquals([overriding.kind, overriding.kind === "admitted" && overriding.projectId], ["admitted", "42"]);
 });
 
 Deno.test("Admission: the origin is checked after the project", () => {
@@ -115,4 +118,39 @@ Deno.test("RateLimitTable: the key learned longest ago goes first when the table
   table.learn("one", limits, NOW);
   table.learn("three", limits, NOW);
   assertEquals(["one", "two", "three"].map((key) => table.active(key, NOW).length), [1, 0, 1]);
+});
+
+Deno.test("RateLimitTable: a shared limit holds for all keys of the project or organisation, others for their key", () => {
+  const table = new RateLimitTable();
+  const limit = (scope: RateLimit["scope"]): RateLimit => ({
+    categories: [],
+    scope,
+    reason: scope,
+    namespaces: [],
+    expiresAtMs: NOW + 1000,
+  });
+  const ids = { projectId: "42", organizationId: null };
+  const owned = ownedLimits(KEY, ids, [limit("organization"), limit("project"), limit("key")]);
+  assertEquals(owned.map(({ owner }) => owner), [KEY, "project:42"]);
+  for (const { owner, limits } of owned) table.learn(owner, limits, NOW);
+  const reasons = (key: string, ids: LimitIds | null, nowMs = NOW) =>
+    table.activeFor(key, ids, nowMs).map(({ reason }) => reason);
+  assertEquals(reasons(KEY, ids), ["organization", "key", "project"]);
+  assertEquals(reasons(OTHER, ids), ["project"]);
+  assertEquals(reasons(OTHER, { projectId: "43", organizationId: null }), []);
+  assertEquals(reasons(OTHER, null), []);
+  assertEquals(reasons(KEY, ids, NOW + 1000), []);
+});
+
+Deno.test("kept limits: what has expired or is damaged is left out, nothing is believed for longer than a day", () => {
+  const limit = { categories: ["error"], scope: "key", reason: null, namespaces: [] };
+  const kept = [
+    { owner: KEY, limits: [{ ...limit, expiresAtMs: NOW }, { ...limit, expiresAtMs: NOW + 1e12 }] },
+    { owner: OTHER, limits: [{ ...limit, expiresAtMs: NOW - 1 }] },
+  ];
+  const read = readKeptLimits(kept, NOW);
+  assertEquals(read.map(({ owner, limits }) => [owner, limits[0]?.expiresAtMs]), [[KEY, NOW + 86_400_000]]);
+  for (const damaged of [null, "x", [{ owner: 1 }], { limits: [] }]) {
+    assertEquals(readKeptLimits(damaged, NOW), []);
+  }
 });

@@ -1,0 +1,194 @@
+/** What a node with project states takes out, and what it tells the upstream. Sections are those of the control reference. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { METRICS } from "../../src/telemetry/catalogue.ts";
+import { type NodeFixture, startNode } from "../support/node_fixture.ts";
+import { TEST_KEY } from "../support/node_process.ts";
+import { ScriptedUpstream, type UpstreamCall } from "../support/scripted_upstream.ts";
+import { until } from "../support/until.ts";
+
+const OTHER_KEY = "b".repeat(32);
+const TRACE_ID = "0123456789abcdef0123456789abcdef";
+const EVENT_ID = "c".repeat(32);
+
+const project = (config: object, more: object = {}): string =>
+  JSON.stringify({ organizationId: 7, publicKeys: [{ publicKey: TEST_KEY, numericId: 1 }], config, ...more });
+
+const item = (type: string, payload: object, more: object = {}): string => {
+  const text = JSON.stringify(payload);
+  return `${JSON.stringify({ type, length: text.length, ...more })}\n${text}`;
+};
+
+async function send(
+  node: NodeFixture,
+  items: string[],
+  headers: object = {},
+  key = TEST_KEY,
+): Promise<Response> {
+  const answer = await fetch(`${node.url}/api/1/envelope/?sentry_key=${key}`, {
+    method: "POST",
+    body: [JSON.stringify({ event_id: EVENT_ID, ...headers }), ...items].join("\n"),
+  });
+  await answer.body?.cancel();
+  return answer;
+}
+
+const start = (upstream: ScriptedUpstream, config: object, more: Record<string, unknown> = {}) =>
+  startNode({
+    upstream: upstream.url,
+    config: { "relay.mode": "static", "outcomes.report_interval": 0.05, ...more },
+    files: { "projects/1.json": project(config) },
+  });
+
+const typesOf = ({ items }: UpstreamCall): string => items.map(({ headers }) => headers.type).join();
+
+/** All that client reports said, summed up. */
+function reported(upstream: ScriptedUpstream): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const { items } of upstream.requests) {
+    for (const { headers, payload } of items) {
+      if (headers.type !== "client_report") continue;
+      const { timestamp, ...lists } = JSON.parse(new TextDecoder().decode(payload));
+      assert(Number.isInteger(timestamp));
+      for (const [list, entries] of Object.entries(lists)) {
+        for (
+          const { reason, category, quantity } of entries as {
+            reason: string;
+            category: string;
+            quantity: number;
+          }[]
+        ) {
+          const name = `${list} ${reason} ${category}`;
+          sums[name] = (sums[name] ?? 0) + quantity;
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+Deno.test("inbound filters: the event goes with what depends on it, is answered 200, and reported: section 7", async () => {
+  await using upstream = ScriptedUpstream.start();
+  await using node = await start(upstream, { filterSettings: { errorMessages: { patterns: ["*boring*"] } } });
+  const boring = item("event", { message: "so boring" });
+  assertEquals((await send(node, [boring, item("attachment", {}), item("session", {})])).status, 200);
+  assertEquals((await send(node, [item("event", { message: "exciting" })])).status, 200);
+  assertEquals((await send(node, [boring])).status, 200);
+  await upstream.until(() => "filtered_events error-message attachment" in reported(upstream));
+  await upstream.until(() => reported(upstream)["filtered_events error-message error"] === 2);
+  assertEquals(upstream.requests.map(typesOf).filter((types) => types !== "client_report").sort(), [
+    "event",
+    "session",
+  ]);
+  assertEquals(node.node.metrics.read(METRICS.outcomes, "filtered", "error-message", "error"), 2);
+});
+
+Deno.test("dynamic sampling: a transaction goes with what belongs to it, errors stay: section 8", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const rules = [{ id: 1000, type: "trace", samplingValue: { type: "sampleRate", value: 0 } }];
+  await using node = await start(upstream, { sampling: { version: 2, rules } });
+  const trace = { trace: { trace_id: TRACE_ID, public_key: TEST_KEY } };
+  const transaction = item("transaction", { type: "transaction" }, { span_count: 2 });
+  assertEquals((await send(node, [transaction, item("profile", {})], trace)).status, 200);
+  assertEquals((await send(node, [item("event", {})], trace)).status, 200);
+  assertEquals((await send(node, [transaction])).status, 200);
+  await upstream.until(() => Object.keys(reported(upstream)).length === 3);
+  assertEquals(reported(upstream), {
+    "filtered_sampling_events Sampled:1000 transaction_indexed": 1,
+    "filtered_sampling_events Sampled:1000 span_indexed": 3,
+    "filtered_sampling_events Sampled:1000 profile_indexed": 1,
+  });
+  await upstream.until(() =>
+    upstream.requests.filter((call) => typesOf(call) !== "client_report").length === 2
+  );
+});
+
+Deno.test("quotas count over two lanes and are announced until their window ends: section 6", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const quota = { id: "q", categories: ["error"], limit: 5, window: 86_400, reasonCode: "spent" };
+  await using node = await start(upstream, { quotas: [quota] }, { lanes: 2 });
+  const answers = await Promise.all(Array.from({ length: 12 }, () => send(node, [item("event", {})])));
+  assertEquals(answers.filter(({ status }) => status === 200).length, 5);
+  const refused = answers.filter(({ status }) => status === 429);
+  assertEquals(refused.length, 7);
+  assertMatch(refused[0]!.headers.get("x-sentry-rate-limits") ?? "", /^\d+:error:organization:spent$/);
+  assertEquals((await send(node, [item("session", {})])).status, 200);
+  await upstream.until(() => reported(upstream)["rate_limited_events spent error"] === 7);
+});
+
+Deno.test("limits the upstream put on a project hold for its other keys, and over a restart: section 6", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const spool = await Deno.makeTempDir({ prefix: "landfall-test-" });
+  const options = {
+    upstream: upstream.url,
+    config: { "relay.mode": "static", "spool.envelopes.path": spool },
+    files: {
+      "projects/1.json": project({}, { publicKeys: [{ publicKey: TEST_KEY }, { publicKey: OTHER_KEY }] }),
+    },
+  };
+  try {
+    upstream.script({ status: 429, headers: { "X-Sentry-Rate-Limits": "600:error:project:quota_hit" } });
+    {
+      await using node = await startNode(options);
+      assertEquals((await send(node, [item("event", {})])).status, 200);
+      const isRefused = async (): Promise<boolean> =>
+        (await send(node, [item("event", {})], {}, OTHER_KEY)).status === 429;
+      await until("the other key is limited", isRefused);
+    }
+    await using node = await startNode(options);
+    const answer = await send(node, [item("event", {})]);
+    assertEquals(answer.status, 429);
+    assertMatch(answer.headers.get("x-sentry-rate-limits") ?? "", /^\d+:error:project:quota_hit$/);
+  } finally {
+    await Deno.remove(spool, { recursive: true });
+  }
+});
+
+Deno.test("what a forward half drops is reported too, after a restart if need be: section 10", async () => {
+  await using upstream = ScriptedUpstream.start();
+  upstream.behave({ status: 503 });
+  const spool = await Deno.makeTempDir({ prefix: "landfall-test-" });
+  const open = (files: Record<string, string>, interval: number) =>
+    startNode({
+      upstream: upstream.url,
+      config: {
+        "relay.mode": "proxy",
+        "spool.envelopes.path": spool,
+        "outcomes.report_interval": interval,
+        "cache.file_interval": 0.05,
+        "http.retry_delay": 0.05,
+        "http.max_retry_interval": 0.05,
+        "logging.level": "off",
+      },
+      files,
+    });
+  try {
+    {
+      await using node = await open({}, 3600);
+      assertEquals((await send(node, [item("event", {})])).status, 200);
+      await Deno.mkdir(`${node.folder}/projects`);
+      await Deno.writeTextFile(
+        `${node.folder}/projects/1.json`,
+        project({ quotas: [{ limit: 0, reasonCode: "none_left" }] }),
+      );
+      const dropped = (): boolean =>
+        node.node.metrics.total(METRICS.outcomes, { outcome: "rate_limited", category: "error" }) === 1;
+      await until("the forward half drops it", dropped);
+    }
+    upstream.behave({});
+    await using _node = await open({}, 0.05);
+    await upstream.until(() => reported(upstream)["rate_limited_events none_left error"] === 1);
+  } finally {
+    await Deno.remove(spool, { recursive: true });
+  }
+});
+
+Deno.test("nothing is reported with outcomes.emit_outcomes false", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const config = { filterSettings: { errorMessages: { patterns: ["*"] } } };
+  {
+    await using node = await start(upstream, config, { "outcomes.emit_outcomes": false });
+    assertEquals((await send(node, [item("event", { message: "x" })])).status, 200);
+    assertEquals(node.node.metrics.read(METRICS.outcomes, "filtered", "error-message", "error"), 1);
+  }
+  assertEquals(upstream.requests, []);
+});
