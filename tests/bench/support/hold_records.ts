@@ -3,6 +3,9 @@
  *
  * The states of the last KNOWN projects of those that `fill_spool.ts` made are known from the start. Prints one line of JSON.
  */
+import { OutcomeLedger } from "../../../src/outcomes/outcome_ledger.ts";
+import { ItemPolicy } from "../../../src/projects/item_policy.ts";
+import { QuotaCounters } from "../../../src/projects/quotas/quota_counters.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { SpoolSource } from "../../../src/lane/spool_source.ts";
 import { Admission } from "../../../src/projects/admission.ts";

@@ -22,6 +22,7 @@ Deno.test("Submitter: what has no project state yet is stored as it came, and it
   const projects = new ProjectTable({ unknown: "wait", overrideProjectIds: false, states: [] });
   const stored: SpoolRecord[] = [];
   const wanted: string[] = [];
+  const metrics = new Metrics(METRIC_LAYOUT);
   const submitter = new Submitter({
     ledger: new OutcomeLedger(metrics, false),
     policy: new ItemPolicy(new QuotaCounters()),
@@ -31,7 +32,7 @@ Deno.test("Submitter: what has no project state yet is stored as it came, and it
       close: () => Promise.resolve(),
     },
     clock,
-    metrics: new Metrics(METRIC_LAYOUT),
+    metrics,
     itemLimits: DEFAULT_ITEM_LIMITS,
     acceptUnknownItems: true,
     onWanted: (key) => wanted.push(key),
