@@ -59,6 +59,8 @@ const source = new SpoolSource({
   encoder: new BodyEncoder("identity", 1 << 20),
   clock: systemClock,
   metrics,
+  ledger: new OutcomeLedger(metrics, false),
+  policy: new ItemPolicy(new QuotaCounters()),
   recordAgeMsMax: DAY_MS,
   onLimits: () => {},
   onWanted: () => {},
