@@ -31,6 +31,7 @@ import { ControlBlock } from "./spool/control_block.ts";
 import { diskStorage } from "./spool/disk_storage.ts";
 import { DiskBudget } from "./spool/disk_budget.ts";
 import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
+import { SpaceWatch } from "./spool/space_watch.ts";
 import type { Storage } from "./spool/storage.ts";
 import { METRIC_LAYOUT, METRICS } from "./telemetry/catalogue.ts";
 import { logger } from "./telemetry/log.ts";
@@ -41,6 +42,8 @@ const log = logger("node");
 
 /** How often readiness and gauges are looked at. */
 const TICK_MS = 250;
+/** How often the space of the spool is looked at. */
+const SPACE_MS = 1000;
 
 /** What a node needs of the machine; tests hand in their own. */
 export interface NodeDeps {
@@ -73,6 +76,7 @@ export class Node {
   readonly #startedMs: number;
   #folder: SpoolFolder | null = null;
   #budget: DiskBudget;
+  #space: SpaceWatch | null = null;
   #phase: Phase = "starting";
   #ports: Ports;
 
@@ -175,6 +179,13 @@ export class Node {
     this.#folder = await openSpoolFolder(storage, config.spool.envelopes.path, config.lanes);
     this.#memory.recall(this.#deps.clock.now());
     this.#budget = DiskBudget.create(config.spool.envelopes.maxDiskSize, this.#folder.bytes);
+    this.#space = new SpaceWatch({
+      storage,
+      partitions: this.#folder.partitions,
+      budget: this.#budget,
+      freeBytesMin: config.spool.freeSpace,
+    });
+    await this.#space.look();
     await this.#managed?.load();
     this.#managed?.start();
     for (const partitionDir of this.#folder.partitions) {
@@ -193,6 +204,7 @@ export class Node {
     this.#phase = "running";
     this.#observe();
     void this.#tick();
+    void this.#watchSpace(this.#space);
     log.info("ready", {
       mode: config.relay.mode,
       host: config.relay.host,
@@ -285,6 +297,7 @@ export class Node {
     if (this.#budget.bytesUsed >= this.#budget.bytesMax * SPOOL_FULL_SHARE) {
       problems.push("the spool is full");
     }
+    if (this.#space?.isLow) problems.push("too little is free on the spool's volume");
     return problems;
   }
 
@@ -297,6 +310,7 @@ export class Node {
     this.#own.set(METRICS.buildInfo, 1, VERSION);
     this.#own.set(METRICS.spoolBytes, this.#budget.bytesUsed);
     this.#own.set(METRICS.spoolBytesMax, this.#budget.bytesMax);
+    this.#own.set(METRICS.spoolFreeBytes, this.#space?.freeBytes ?? 0);
     this.#own.set(
       METRICS.spoolWaiting,
       this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0),
@@ -314,6 +328,15 @@ export class Node {
       this.#memory.tick(this.#deps.clock.now(), (sums) => this.#lanes[0]?.report(sums) ?? false);
       const snapshot = this.#projects.reloadIfDue(this.#deps.clock.monotonic());
       if (snapshot) this.#broadcast({ type: "projects", snapshot });
+    }
+  }
+
+  /** Apart from the other looks, so that a volume that hangs holds nothing else up. */
+  async #watchSpace(space: SpaceWatch): Promise<void> {
+    const { signal } = this.#stopTicking;
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(SPACE_MS, signal);
+      if (!signal.aborted) await space.look();
     }
   }
 

@@ -1,9 +1,9 @@
 /**
  * The bound on what the spool of a node occupies on disk, shared by all its partitions.
  *
- * Two 64-bit counters in shared memory: bytes in use and bytes allowed. Writers reserve before they write, readers
- * release after they deleted. A writer that dies between the two leaves at most one group commit reserved, until the
- * node starts again and measures.
+ * Three 64-bit counters in shared memory: bytes in use, bytes allowed, and what may still be taken before too little is
+ * free on the volume. Writers reserve before they write, readers release after they deleted. A writer that dies between
+ * the two leaves at most one group commit reserved, until the spool is measured again (`space_watch.ts`).
  */
 
 /** What a writer needs of a budget. */
@@ -16,6 +16,8 @@ export interface SpaceBudget {
 
 const USED = 0;
 const MAX = 1;
+const ROOM = 2;
+const UNBOUNDED = 2n ** 62n;
 
 /** {@link SpaceBudget} over shared memory; construct it from `buffer` in every other isolate. */
 export class DiskBudget implements SpaceBudget {
@@ -27,9 +29,10 @@ export class DiskBudget implements SpaceBudget {
 
   /** A new budget of `bytesMax`, of which `bytesUsed` are in use. */
   static create(bytesMax: number, bytesUsed = 0): DiskBudget {
-    const budget = new DiskBudget(new SharedArrayBuffer(16));
+    const budget = new DiskBudget(new SharedArrayBuffer(24));
     Atomics.store(budget.#cells, MAX, BigInt(bytesMax));
     Atomics.store(budget.#cells, USED, BigInt(bytesUsed));
+    Atomics.store(budget.#cells, ROOM, UNBOUNDED);
     return budget;
   }
 
@@ -46,10 +49,18 @@ export class DiskBudget implements SpaceBudget {
     return Number(Atomics.load(this.#cells, MAX));
   }
 
+  /** Sets the bytes that may be taken from now on before too little is free on the volume. */
+  set roomOnVolume(bytes: number) {
+    Atomics.store(this.#cells, ROOM, BigInt(Math.floor(bytes)));
+  }
+
   tryReserve(bytes: number): boolean {
     const amount = BigInt(bytes);
     const used = Atomics.add(this.#cells, USED, amount) + amount;
-    if (used <= Atomics.load(this.#cells, MAX)) return true;
+    if (used <= Atomics.load(this.#cells, MAX)) {
+      if (Atomics.sub(this.#cells, ROOM, amount) >= amount) return true;
+      Atomics.add(this.#cells, ROOM, amount);
+    }
     Atomics.sub(this.#cells, USED, amount);
     return false;
   }

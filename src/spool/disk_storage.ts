@@ -4,6 +4,7 @@
  * A new or replaced file is synced together with its folder, because a file whose name is not durable is as lost as
  * one whose bytes are not.
  */
+import { statfs } from "node:fs/promises";
 import { systemClock } from "../core/clock.ts";
 import { lockFile } from "./file_lock.ts";
 import {
@@ -96,6 +97,13 @@ class DiskStorage implements Storage {
 
   removeFolder(folder: string): Promise<void> {
     return guarded(folder, () => Deno.remove(folder));
+  }
+
+  freeBytes(folder: string): Promise<number> {
+    return guarded(folder, async () => {
+      const { bavail, bsize } = await statfs(folder);
+      return Number(bavail) * Number(bsize);
+    });
   }
 
   lock(path: string): Promise<StorageLock | string> {

@@ -76,21 +76,33 @@ export async function openSpoolFolder(storage: Storage, path: string, lanes: num
     const partitions = Array.from({ length: lanes }, (_, lane) => `${path}/p${lane}`);
     for (const partition of partitions) await storage.ensureFolder(`${partition}/${DEAD_FOLDER}`);
     await adoptOrphans(storage, await findOrphans(storage, path, lanes), partitions);
-    let bytes = 0;
     const leftovers: Leftover[][] = [];
     for (const partition of partitions) {
-      const dead = `${partition}/${DEAD_FOLDER}`;
       await removeParts(storage, partition);
       leftovers.push(await listLargeFiles(storage, partition));
-      bytes += await segmentBytes(storage, partition) + await segmentBytes(storage, dead);
-      bytes += sum(leftovers.at(-1)!) + sum(await listLargeFiles(storage, dead));
     }
+    const bytes = await spoolBytes(storage, partitions);
     return { path, partitions, leftovers, bytes, release: () => lock.release() };
   } catch (cause) {
     lock.release();
     if (!(cause instanceof StorageError)) throw cause;
     throw new SpoolPathError(path, `cannot be used: ${cause.message}`, { cause });
   }
+}
+
+/**
+ * Bytes of all segments, large bodies and dead letters in these partitions.
+ *
+ * @throws {StorageError} a folder cannot be listed
+ */
+export async function spoolBytes(storage: Storage, partitions: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const partition of partitions) {
+    for (const folder of [partition, `${partition}/${DEAD_FOLDER}`]) {
+      bytes += await segmentBytes(storage, folder) + sum(await listLargeFiles(storage, folder));
+    }
+  }
+  return bytes;
 }
 
 /**
@@ -143,8 +155,13 @@ async function findOrphans(storage: Storage, path: string, lanes: number): Promi
 }
 
 async function segmentBytes(storage: Storage, folder: string): Promise<number> {
-  const { segments } = await listSegments(storage, folder);
-  return sum(segments);
+  try {
+    return sum((await listSegments(storage, folder)).segments);
+  } catch (error) {
+    // A folder that was deleted under the node holds nothing.
+    if (StorageError.isNotFound(error)) return 0;
+    throw error;
+  }
 }
 
 function sum(files: readonly { readonly bytes: number }[]): number {

@@ -74,6 +74,8 @@ export interface Storage {
   link(from: string, to: string): Promise<void>;
   /** Removes an empty folder. */
   removeFolder(folder: string): Promise<void>;
+  /** Bytes that are free on the volume of a folder. */
+  freeBytes(folder: string): Promise<number>;
   /** Takes an exclusive lock on a file, creating it; a string names the holder when another process has it. */
   lock(path: string): Promise<StorageLock | string>;
 }

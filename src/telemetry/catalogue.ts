@@ -148,6 +148,7 @@ export const METRICS = {
   spoolHeld: gauge("spool_held_records", "Records found of projects on hold."),
   spoolBytes: gauge("spool_disk_bytes", "Bytes of all segments on disk."),
   spoolBytesMax: gauge("spool_disk_bytes_max", "Configured bound of the spool."),
+  spoolFreeBytes: gauge("spool_volume_free_bytes", "Bytes free on the spool's volume."),
   spoolCorrupt: counter("spool_corrupt_records", "Places where a segment could not be read and was skipped."),
   spoolTornBytes: counter("spool_torn_bytes", "Bytes of torn tails found after a crash."),
   spoolUnhealthy: gauge("spool_unhealthy", "1 while the disk refuses writes."),

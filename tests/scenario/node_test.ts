@@ -267,3 +267,19 @@ function freePort(): number {
   listener.close();
   return listener.addr.port;
 }
+
+Deno.test("with too little free on the volume events are refused as by a full spool, and readiness says why", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const config = { "spool.free_space": "1000TiB" };
+  await using fixture = await startNode({ upstream: upstream.url, config });
+  const answer = await fetch(`${fixture.url}/api/1/envelope/?sentry_key=${TEST_KEY}`, {
+    method: "POST",
+    body: `{"event_id":"${"a".repeat(32)}"}\n{"type":"event"}\n{}`,
+  });
+  await answer.body?.cancel();
+  assertEquals(answer.status, 429);
+  assertMatch(answer.headers.get("x-sentry-rate-limits") ?? "", /^\d+::organization:spool_full$/);
+  const { phase, problems } = fixture.node.status();
+  assertEquals([phase, problems], ["unready", ["too little is free on the spool's volume"]]);
+  assert(fixture.node.metrics.read(METRICS.spoolFreeBytes) > 0);
+});

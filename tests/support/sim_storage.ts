@@ -220,6 +220,10 @@ export class SimStorage implements Storage {
     });
   }
 
+  freeBytes(folder: string): Promise<number> {
+    return this.call("freeBytes", folder, () => this.capacity - this.bytes);
+  }
+
   lock(path: string): Promise<StorageLock | string> {
     return this.call("lock", path, () => {
       if (this.#locks.has(path)) return "process 1";

@@ -35,6 +35,11 @@ export const spoolSection = section({
     ephemeral: ignored(),
     version: ignored(),
   }),
+  free_space: field(byteSize(), {
+    default: "0",
+    about:
+      "Bytes to leave free on the spool's volume, whoever fills it; below, envelopes are refused with 429 as by a full spool",
+  }),
   ack: field(choice("disk", "memory"), {
     default: "disk",
     about:
