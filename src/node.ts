@@ -10,6 +10,7 @@
  */
 import { VERSION } from "./core/version.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
+import { createPermits } from "./core/shared_permits.ts";
 import type { LoadedConfig } from "./config/load_config.ts";
 import { type ConfigSources, processSources } from "./config/config_sources.ts";
 import { ConfigError } from "./config/config_error.ts";
@@ -73,6 +74,7 @@ export class Node {
   readonly #controls: ControlBlock[] = [];
   readonly #servers: NodeServer[] = [];
   readonly #stopTicking = new AbortController();
+  readonly #permits: SharedArrayBuffer;
   readonly #startedMs: number;
   #folder: SpoolFolder | null = null;
   #budget: DiskBudget;
@@ -87,6 +89,7 @@ export class Node {
     }
     this.#loaded = { ...loaded, config: { ...loaded.config, lanes } };
     this.#deps = deps;
+    this.#permits = createPermits(loaded.config.limits.maxConcurrentRequests, lanes);
     this.#startedMs = deps.clock.monotonic();
     this.#projects = new ProjectDirectory(loaded, deps.sources);
     this.#managed = this.#projects.fetched = this.#createManaged();
@@ -230,6 +233,7 @@ export class Node {
       limits: [...this.#memory.limits.all(this.#deps.clock.now())],
       control: control.buffer,
       budget: this.#budget.buffer,
+      permits: this.#permits,
       metrics,
       nodeState: this.#state.buffer,
       quotas: this.#quotas.buffer,

@@ -5,6 +5,7 @@
  * It never speaks to the ingest half but through the partition; limits it learns go to the control plane.
  */
 import type { Clock } from "../core/clock.ts";
+import { SharedPermits } from "../core/shared_permits.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
 import { ItemPolicy } from "../projects/item_policy.ts";
@@ -143,6 +144,7 @@ async function start(
     signer: new RequestSigner(o.identity, clock),
     isHeld: o.isHeld,
     maxConcurrent: o.maxConcurrent,
+    permits: new SharedPermits(options.permits, options.lane, o.permitFloor),
     retryDelayMs: o.retryDelayMs,
     retryIntervalMsMax: o.retryIntervalMsMax,
     outageGraceMs: o.outageGraceMs,

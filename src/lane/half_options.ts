@@ -1,4 +1,5 @@
 /** From the configuration of a node to the options of its halves. */
+import { permitFloor } from "../core/shared_permits.ts";
 import type { Config } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import type { ConnectionCounts } from "../listener/connection_gate.ts";
@@ -132,7 +133,8 @@ export function forwardOptions(
       isHeld,
       connectTimeoutMs: http.connectionTimeout,
       totalTimeoutMs: http.timeout,
-      maxConcurrent: Math.max(1, Math.floor(limits.maxConcurrentRequests / lanes)),
+      maxConcurrent: limits.maxConcurrentRequests,
+      permitFloor: permitFloor(limits.maxConcurrentRequests, lanes),
       retryDelayMs: http.retryDelay,
       retryIntervalMsMax: http.maxRetryInterval,
       outageGraceMs: http.outageGracePeriod,

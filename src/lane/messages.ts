@@ -31,9 +31,13 @@ export interface CommonOptions {
   readonly projects: ProjectSnapshot;
   /** Limits learned before this half started. */
   readonly limits: readonly LearnedLimits[];
-  /** Shared memory: positions of the partition, disk budget of the node, counters of this half, state of the node. */
+  /**
+   * Shared memory: positions of the partition, disk budget of the node, its permits to send, counters of this half, state of
+   * the node.
+   */
   readonly control: SharedArrayBuffer;
   readonly budget: SharedArrayBuffer;
+  readonly permits: SharedArrayBuffer;
   readonly metrics: SharedArrayBuffer;
   readonly nodeState: SharedArrayBuffer;
   /** Counters of quotas, shared by the node. */
@@ -131,7 +135,10 @@ export interface ForwardOptions extends CommonOptions {
     readonly isHeld: boolean;
     readonly connectTimeoutMs: number;
     readonly totalTimeoutMs: number;
+    /** Of the whole node; lanes share them. */
     readonly maxConcurrent: number;
+    /** Of those, how many no other lane gets. */
+    readonly permitFloor: number;
     readonly retryDelayMs: number;
     readonly retryIntervalMsMax: number;
     readonly outageGraceMs: number;

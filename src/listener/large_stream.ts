@@ -1,4 +1,3 @@
-import type { RequestError } from "../protocol/request_error.ts";
 import { BodyError, type IncomingRequest } from "./incoming_request.ts";
 import { unreadable } from "./body_reader.ts";
 import { lengthExceeded } from "./refusals.ts";

@@ -17,6 +17,7 @@
  * settled, so they are sent again after the next start.
  */
 import type { Clock } from "../core/clock.ts";
+import type { SharedPermits } from "../core/shared_permits.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
@@ -53,6 +54,8 @@ export interface ForwarderOptions<Job extends ForwardJob = ForwardJob> {
   /** Whether nothing is sent until {@link Forwarder.hold} says otherwise. */
   readonly isHeld?: boolean;
   readonly maxConcurrent: number;
+  /** Shared with the other lanes; each request under way takes one. */
+  readonly permits?: Pick<SharedPermits, "tryTake" | "give">;
   /** First delay before a record is sent again. */
   readonly retryDelayMs: number;
   /** Ceiling of all delays. */
@@ -133,16 +136,22 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   }
 
   async #pull(): Promise<void> {
-    const { source, maxConcurrent } = this.#o;
+    const { source, maxConcurrent, permits } = this.#o;
     while (!this.#stop.signal.aborted) {
-      if (this.#inFlight >= maxConcurrent || this.#reach.isHeld || this.#isHeld) {
+      if (
+        this.#inFlight >= maxConcurrent || this.#reach.isHeld || this.#isHeld || permits?.tryTake() === false
+      ) {
         await this.#change();
         continue;
       }
       const next = source.next();
       const job = next instanceof Promise ? await next : next;
-      if (job) void this.#forward(job);
-      else await source.wait(this.#stop.signal);
+      if (job) {
+        void this.#forward(job);
+        continue;
+      }
+      permits?.give();
+      await source.wait(this.#stop.signal);
     }
   }
 
@@ -158,6 +167,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
       else this.#failed.reject(error);
     } finally {
       this.#inFlight--;
+      this.#o.permits?.give();
       metrics.add(METRICS.forwardInFlight, -1);
       this.#wake();
     }

@@ -8,7 +8,8 @@ const unusedSize = (value: string) => field(byteSize(), { default: value, about:
 export const limitsSection = section({
   max_concurrent_requests: field(count(1), {
     default: 100,
-    about: "Requests to the upstream at the same time, and as many of those that are passed on",
+    about:
+      "Requests to the upstream at the same time, shared by the lanes, and as many of those that are passed on",
   }),
   max_envelope_size: size("200MiB", "Body of one request, after decompression"),
   max_event_size: size(

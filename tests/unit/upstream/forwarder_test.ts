@@ -97,6 +97,22 @@ Deno.test("Forwarder delivers records as they come and settles them", async () =
   await forwarder.finished;
 });
 
+Deno.test("Forwarder takes a permit for each request under way, and gives it back", async () => {
+  let free = 2;
+  const permits = {
+    tryTake: () => free > 0 && free-- > 0,
+    give: () => void free++,
+  };
+  const { clock, source, client, forwarder, stop } = setUp({ permits, maxConcurrent: 10 });
+  client.reply = () => null;
+  forwarder.start();
+  source.add(["a", "b", "c"]);
+  await clock.advance(0);
+  assertEquals([forwarder.state.inFlight, free], [2, 0]);
+  await stop();
+  assertEquals(free, 2);
+});
+
 Deno.test("Forwarder has at most maxConcurrent requests under way and takes no more records than that", async () => {
   const { clock, source, client, metrics, forwarder, stop } = setUp();
   client.reply = () => null;
