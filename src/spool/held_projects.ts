@@ -11,7 +11,8 @@
  * safe on disk.
  *
  * Age: a stretch spans at most 1/{@link SPANS} of the age limit. Once all of it is past the limit it is read again, and
- * its records are let through to whoever drops them; so no record is read again and again.
+ * its records are let through to whoever drops them; so no record is read again and again. A project's
+ * stretches go in their order: behind one that the clock, since set back, puts into the future, they wait for that one.
  */
 import type { FoundRecord } from "./segment_walk.ts";
 import { FLAG_REQUEUED } from "./record.ts";

@@ -193,3 +193,36 @@ Deno.test("SpoolSource: a project whose records fail is held back; nobody waits 
   assert(triesBeforeB < 70, `${triesBeforeB} tries`);
   assertEquals(metrics.read(METRICS.spoolHeld), 0);
 });
+
+Deno.test("SpoolSource: a clock set back a day loses nothing, delays nothing, and ends holds all the same", async () => {
+  await using all = await fixture(knowing(B));
+  const { append, jobs, clock, source, admission, reader, metrics } = all;
+  await append(recordOf(A, 0), recordOf(B, 1));
+  assertEquals((await jobs()).map(numberOf), [1]);
+  clock.jump(-DAY_MS);
+  // Records of before the jump are from the future now: fresh, and not too old.
+  await append(recordOf(A, 2, clock.now()), recordOf(B, 3, clock.now()));
+  assertEquals((await jobs()).map(numberOf), [3]);
+  assertEquals(reader.held.records, 2);
+  // What is held goes in its order: a record behind one from the future is dropped when that one is.
+  await clock.advance(DAY_MS + DAY_MS / 32);
+  await append(recordOf(B, 4, clock.now()));
+  assertEquals((await jobs()).map(numberOf), [4]);
+  assertEquals(reader.held.records, 2);
+  admission.projects = knowing(A, B);
+  source.projectsChanged();
+  assertEquals((await jobs()).map(numberOf), [0]);
+  assertEquals(metrics.read(METRICS.outcomes, "invalid", "timestamp", "error"), 1);
+});
+
+Deno.test("SpoolSource: a clock set forward by more than the age limit drops what waited, with its outcome", async () => {
+  await using all = await fixture(knowing(B));
+  const { append, jobs, clock, metrics, reader } = all;
+  await append(recordOf(A, 0), recordOf(B, 1), recordOf(B, 2));
+  assertEquals(numberOf((await all.source.next())!), 1);
+  clock.jump(2 * DAY_MS);
+  await append(recordOf(B, 3, clock.now()));
+  assertEquals((await jobs()).map(numberOf), [3]);
+  assertEquals(metrics.read(METRICS.outcomes, "invalid", "timestamp", "error"), 2);
+  assertEquals(reader.held.records, 0);
+});
