@@ -43,8 +43,6 @@ const log = logger("node");
 
 /** How often readiness and gauges are looked at. */
 const TICK_MS = 250;
-/** How often the space of the spool is looked at. */
-const SPACE_MS = 1000;
 
 /** What a node needs of the machine; tests hand in their own. */
 export interface NodeDeps {
@@ -207,7 +205,7 @@ export class Node {
     this.#phase = "running";
     this.#observe();
     void this.#tick();
-    void this.#watchSpace(this.#space);
+    void this.#space.run(this.#deps.clock, this.#stopTicking.signal);
     log.info("ready", {
       mode: config.relay.mode,
       host: config.relay.host,
@@ -332,15 +330,6 @@ export class Node {
       this.#memory.tick(this.#deps.clock.now(), (sums) => this.#lanes[0]?.report(sums) ?? false);
       const snapshot = this.#projects.reloadIfDue(this.#deps.clock.monotonic());
       if (snapshot) this.#broadcast({ type: "projects", snapshot });
-    }
-  }
-
-  /** Apart from the other looks, so that a volume that hangs holds nothing else up. */
-  async #watchSpace(space: SpaceWatch): Promise<void> {
-    const { signal } = this.#stopTicking;
-    while (!signal.aborted) {
-      await this.#deps.clock.sleep(SPACE_MS, signal);
-      if (!signal.aborted) await space.look();
     }
   }
 

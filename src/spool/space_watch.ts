@@ -8,11 +8,13 @@
  * that are not on disk. Reservations under way look the same, but not for long: what is off at {@link DRIFT_LOOKS} looks
  * in a row is set right, by the least that it was off.
  */
+import type { Clock } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
 import type { DiskBudget } from "./disk_budget.ts";
 import { spoolBytes } from "./spool_folder.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
+const LOOK_MS = 1000;
 const DRIFT_LOOKS = 3;
 /** Less than this is left alone. */
 const DRIFT_BYTES_MIN = 1024 * 1024;
@@ -52,7 +54,15 @@ export class SpaceWatch {
     return freeBytesMin > 0 && this.#freeBytes !== null && this.#freeBytes <= freeBytesMin;
   }
 
-  /** Looks once; to be called about every second. Never rejects: a disk that fails is found out by writing. */
+  /** Looks every second until `signal` aborts; by itself, so that a volume that hangs holds nothing else up. */
+  async run(clock: Clock, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await clock.sleep(LOOK_MS, signal);
+      if (!signal.aborted) await this.look();
+    }
+  }
+
+  /** Looks once. Never rejects: a disk that fails is found out by writing. */
   async look(): Promise<void> {
     try {
       await this.#lookAtVolume();
