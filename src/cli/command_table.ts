@@ -10,6 +10,7 @@ import {
   credentialsShowCommand,
 } from "./credentials_commands.ts";
 import { devCommand } from "./dev_command.ts";
+import { explainCommand } from "./explain_command.ts";
 import { healthcheckCommand } from "./healthcheck_command.ts";
 import { renderHelp } from "./help.ts";
 import { runCommand } from "./run_command.ts";
@@ -51,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
   credentialsSetCommand,
   credentialsRemoveCommand,
   healthcheckCommand,
+  explainCommand,
   spoolLsCommand,
   spoolShowCommand,
   spoolVerifyCommand,
