@@ -2,13 +2,8 @@
  * How full the spool is, and what has to give way.
  *
  * A full spool must not cost errors because of replays: so what is large and what can be missed is refused first, as rate
- * limits that SDKs honour, and errors are taken until the last byte. Three classes:
- *
- * | class  | categories                                            | refused from       |
- * |--------|-------------------------------------------------------|--------------------|
- * | bulky  | replays, profiles, attachments                        | `bulkyShare`       |
- * | costly | transactions, spans, logs, metrics                    | `costlyShare`      |
- * | rest   | errors, check-ins, sessions, feedback, everything else | when it is full    |
+ * limits that SDKs honour, and errors are taken until the last byte. Of the classes in `shed_class.ts` the bulky one is
+ * refused from `bulkyShare` on, the costly one from `costlyShare`, the rest when it is full.
  *
  * The time clients are told to wait follows the drain: what is above the threshold, divided by the rate at which the
  * spool has been emptying; within bounds, and the longest while it is not emptying at all.
@@ -16,31 +11,8 @@
 import type { Clock } from "../core/clock.ts";
 import type { DataCategory } from "../protocol/data_category.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
+import { BULKY_CATEGORIES, COSTLY_CATEGORIES } from "../protocol/shed_class.ts";
 import type { DiskBudget } from "./disk_budget.ts";
-
-const BULKY: readonly DataCategory[] = [
-  "replay",
-  "replay_video",
-  "profile",
-  "profile_indexed",
-  "profile_backend",
-  "profile_ui",
-  "profile_chunk",
-  "profile_chunk_ui",
-  "attachment",
-  "attachment_item",
-];
-const COSTLY: readonly DataCategory[] = [
-  "transaction",
-  "transaction_indexed",
-  "span",
-  "span_indexed",
-  "log_item",
-  "log_byte",
-  "trace_metric",
-  "trace_metric_byte",
-  "metric_bucket",
-];
 
 const RETRY_MS_MIN = 10_000;
 const RETRY_MS_MAX = 300_000;
@@ -79,9 +51,9 @@ export class SpoolPressure {
     const { bytesUsed, bytesMax } = budget;
     this.#sample(bytesUsed);
     if (bytesUsed < bulkyShare * bytesMax) return NONE;
-    const limits = [this.#limit(BULKY, bytesUsed - bulkyShare * bytesMax, nowMs)];
+    const limits = [this.#limit(BULKY_CATEGORIES, bytesUsed - bulkyShare * bytesMax, nowMs)];
     if (bytesUsed >= costlyShare * bytesMax) {
-      limits.push(this.#limit(COSTLY, bytesUsed - costlyShare * bytesMax, nowMs));
+      limits.push(this.#limit(COSTLY_CATEGORIES, bytesUsed - costlyShare * bytesMax, nowMs));
     }
     return limits;
   }
