@@ -1,14 +1,6 @@
-/**
- * The changing requests of the admin listener: what the operator does to the dead letters of a running node.
- *
- * The listener has no login, and browsers of the machine can reach the loopback. So a request must carry a header that
- * a web page can only send with a permission nobody gives it, and must not carry `Origin`, which browsers add to every
- * POST; the second keeps pages out whose name was made to point at the loopback.
- */
+/** What the operator does to the dead letters of a running node. */
 import type { Hono } from "hono";
-
-/** Header every changing request has to carry, with the value `1`. */
-export const ADMIN_HEADER = "X-Landfall-Admin";
+import { operatorOnly } from "./operator_only.ts";
 
 /** What the node does to its dead letters. Errors are answered with 503 and their message. */
 export interface DeadLetterActions {
@@ -20,11 +12,7 @@ export interface DeadLetterActions {
 
 /** Adds `POST /spool/requeue` and `POST /spool/purge`; both answer with what they did, as JSON. */
 export function addSpoolRoutes(app: Hono, actions: DeadLetterActions): void {
-  app.use("/spool/*", async (c, next) => {
-    const isPage = c.req.header("origin") !== undefined || c.req.header(ADMIN_HEADER) !== "1";
-    if (isPage) return c.json({ error: `the header ${ADMIN_HEADER}: 1 is missing` }, 403);
-    return await next();
-  });
+  app.use("/spool/*", operatorOnly);
   for (const action of ["requeue", "purge"] as const) {
     app.post(`/spool/${action}`, async (c) => {
       try {
