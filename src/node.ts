@@ -20,6 +20,7 @@ import { type ConnectionCounts, createConnectionCounts } from "./listener/connec
 import { connectionsPerLane, forwardOptions, ingestOptions, supportedLanes } from "./lane/half_options.ts";
 import { type HalfSpawner, spawnWorkerHalf } from "./lane/half_host.ts";
 import { DeadLetterControl } from "./lane/dead_letter_control.ts";
+import { GuardControl } from "./lane/guard_control.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
 import { Lane } from "./lane/lane.ts";
 import type { CommonOptions, LearnedLimits, Ports, ToHalf } from "./lane/messages.ts";
@@ -56,6 +57,8 @@ type Phase = "starting" | "running" | "draining" | "stopped";
 
 /** A running node. */
 export class Node {
+  /** Bans and shared memory of the guard. */
+  readonly guard: GuardControl;
   readonly metrics: MetricsReader = new MetricsReader(METRIC_LAYOUT);
   readonly #loaded: LoadedConfig;
   readonly #deps: NodeDeps;
@@ -91,6 +94,7 @@ export class Node {
     this.#startedMs = deps.clock.monotonic();
     this.#projects = new ProjectDirectory(loaded, deps.sources);
     this.#managed = this.#projects.fetched = this.#createManaged();
+    this.guard = new GuardControl(this.#loaded.config, deps.clock);
     this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
     this.#tls = new TlsFiles(loaded, this.#own);
     this.#ports = { plain: loaded.config.relay.port, tls: loaded.config.relay.tlsPort };
@@ -187,6 +191,7 @@ export class Node {
       freeBytesMin: config.spool.freeSpace,
     });
     await this.#space.look();
+    await this.guard.start(storage);
     await this.#managed?.load();
     this.#managed?.start();
     for (const partitionDir of this.#folder.partitions) {
@@ -199,7 +204,7 @@ export class Node {
     if (internal) this.#servers.push(await internal);
     if (config.admin.enabled) {
       const deadLetters = new DeadLetterControl(this.#lanes);
-      const source = { metrics: this.metrics, status: () => this.status(), deadLetters };
+      const source = { metrics: this.metrics, status: () => this.status(), deadLetters, bans: this.guard };
       this.#servers.push(serveAdmin(config, adminApp(source)));
     }
     this.#phase = "running";
@@ -246,6 +251,7 @@ export class Node {
           ingestOptions(this.#loaded, common(buffers.ingest), ports, {
             connectionCounts: this.#connectionCounts,
             tls: this.#tls.material,
+            guard: this.guard.buffers,
           }),
         forward: () =>
           forwardOptions(
@@ -259,6 +265,7 @@ export class Node {
       onRelay: (question, answer) => void this.#managed?.answer(question).then(answer),
       onLimits: (learned) => this.#learn(learned),
       onOutcomes: (sums) => this.#memory.report(sums, (sums) => this.#lanes[index]?.report(sums) ?? false),
+      onBanned: (ban) => this.guard.takeOver(ban),
     });
   }
 
@@ -300,10 +307,12 @@ export class Node {
       problems.push("the spool is full");
     }
     if (this.#space?.isLow) problems.push("too little is free on the spool's volume");
+    if (this.guard.isOutOfMemory) problems.push("memory is used up");
     return problems;
   }
 
   #observe(): void {
+    this.guard.observe(this.#own, this.#budget.bytesUsed / this.#budget.bytesMax);
     const ready = this.#phase === "running" && this.#problems().length === 0;
     this.#state.ready = ready;
     this.#state.draining = this.#phase === "draining";
@@ -337,6 +346,7 @@ export class Node {
     this.#phase = "stopped";
     this.#stopTicking.abort();
     await Promise.all(this.#servers.map((server) => server.close()));
+    await this.guard.close();
     this.#folder?.release();
   }
 

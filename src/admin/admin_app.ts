@@ -1,14 +1,15 @@
 /**
- * The admin listener's application: status page, status as JSON, metrics, and what operators do to dead letters.
+ * The admin listener's application: status page, status as JSON, metrics, and what operators do to dead letters and bans.
  *
  * Why apart from ingestion: it answers questions about the node to its operator, on loopback by default, and must keep
  * answering when ingestion is saturated. Everything under GET is safe and reads what the control plane already holds;
- * what changes something is a POST (spool_routes.ts).
+ * what changes something is a POST (spool_routes.ts, ban_routes.ts).
  */
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { EXPOSITION_TYPE, renderExposition } from "../telemetry/exposition.ts";
 import type { MetricsReader } from "../telemetry/registry.ts";
+import { addBanRoutes, type BanActions } from "./ban_routes.ts";
 import { addSpoolRoutes, type DeadLetterActions } from "./spool_routes.ts";
 import { STATUS_PAGE } from "./status_page.ts";
 import type { NodeStatus } from "./node_status.ts";
@@ -18,10 +19,11 @@ export interface AdminSource {
   readonly metrics: MetricsReader;
   status(): NodeStatus;
   readonly deadLetters: DeadLetterActions;
+  readonly bans: BanActions;
 }
 
 /** The application, without a socket. */
-export function adminApp({ metrics, status, deadLetters }: AdminSource): Hono {
+export function adminApp({ metrics, status, deadLetters, bans }: AdminSource): Hono {
   const app = new Hono();
   app.use(secureHeaders({
     contentSecurityPolicy: {
@@ -49,5 +51,6 @@ export function adminApp({ metrics, status, deadLetters }: AdminSource): Hono {
   app.get("/status.json", (c) => c.json(status()));
   app.get("/metrics", (c) => c.body(renderExposition(metrics), 200, { "content-type": EXPOSITION_TYPE }));
   addSpoolRoutes(app, deadLetters);
+  addBanRoutes(app, bans);
   return app;
 }

@@ -1,5 +1,6 @@
 /** All commands, in the order of the help. Dispatch and help are made from this table alone. */
 import { type Command, EXIT } from "./command.ts";
+import { bansAddCommand, bansLsCommand, bansRemoveCommand } from "./ban_commands.ts";
 import { configCheckCommand } from "./config_check_command.ts";
 import { configInitCommand } from "./config_init_command.ts";
 import { configShowCommand } from "./config_show_command.ts";
@@ -59,6 +60,9 @@ export const COMMANDS: readonly Command[] = [
   spoolExportCommand,
   spoolRequeueCommand,
   spoolPurgeCommand,
+  bansLsCommand,
+  bansAddCommand,
+  bansRemoveCommand,
   helpCommand,
   versionCommand,
 ];

@@ -2,7 +2,7 @@
  * The configuration of a node: its schema, its type and the list of its keys.
  *
  * Why Relay's names: an operator of a Relay points a node at the folder that is already there. What Relay lacks has
- * sections of its own (`listener`, `lanes`, `admin`, and `spool` outside `spool.envelopes`). Relay's options that mean
+ * sections of its own (`listener`, `guard`, `lanes`, `admin`, and `spool` outside `spool.envelopes`). Relay's options that mean
  * nothing here are accepted, and named in one warning; any other unknown key is an error.
  *
  * Layout: `schema/` declares the keys, one file per group of sections; `value_kind.ts` says how values are read;
@@ -18,6 +18,7 @@ import {
   metricsSection,
   sentrySection,
 } from "./schema/observability_sections.ts";
+import { guardSection } from "./schema/guard_section.ts";
 import { httpSection } from "./schema/http_section.ts";
 import { limitsSection } from "./schema/limits_section.ts";
 import { authSection, cacheSection, outcomesSection, routingSection } from "./schema/project_sections.ts";
@@ -31,6 +32,7 @@ const foreign = () => field(anything, { default: null, about: "", effect: "none"
 export const configSchema = section({
   relay: relaySection,
   listener: listenerSection,
+  guard: guardSection,
   lanes: lanesField,
   http: httpSection,
   limits: limitsSection,

@@ -73,6 +73,18 @@ export function section<S extends Shape>(shape: S): z.ZodType<CamelKeys<{ [K in 
   return schema as unknown as z.ZodType<CamelKeys<{ [K in keyof S]: z.output<S[K]> }>>;
 }
 
+/** A key that holds a list of mappings, each checked like a section; `form` names it in the documentation. */
+export function listField<T>(
+  item: z.ZodType<T>,
+  { form, max, ...options }: FieldOptions & { readonly form: string; readonly max: number },
+): z.ZodType<readonly T[]> {
+  const schema = z.array(item, { error: "must be a list" }).max(max, {
+    error: `must have at most ${max} entries`,
+  }).prefault(options.default as never);
+  declarations.set(schema, { ...options, form });
+  return schema;
+}
+
 /** All keys below a section, in the order of their declaration. */
 export function keysOf(schema: z.ZodType, path: readonly string[] = []): ConfigKey[] {
   const declaration = declarations.get(schema);

@@ -73,7 +73,7 @@ function defaultCell(key: ConfigKey): string {
   if (key.derived) return String(key.default);
   if (key.default === null) return "none";
   return Array.isArray(key.default)
-    ? key.default.map((entry) => `\`${entry}\``).join(" ")
+    ? key.default.map((entry) => `\`${typeof entry === "object" ? JSON.stringify(entry) : entry}\``).join(" ")
     : `\`${key.default}\``;
 }
 

@@ -40,13 +40,18 @@ export function validate<T>(
     return [{
       origin: originOf(issue.path, "value"),
       key: key === "" ? null : prefix + key,
-      rule: issue.code === "custom" ? issue.message : "must be a mapping of keys",
+      rule: issue.code === "custom" || IN_WORDS.test(issue.message)
+        ? issue.message
+        : "must be a mapping of keys",
       ...received !== undefined && { received: showValue(received, secret) },
       ...nearest !== undefined && { nearest },
     }];
   });
   return { problems };
 }
+
+/** Rules that a schema words itself. */
+const IN_WORDS = /^must /;
 
 /** Problems that a schema of one's own found in a document, each at its place. */
 export function documentProblems(error: z.ZodError, document: ConfigDocument): Problem[] {

@@ -150,6 +150,15 @@ export class SharedTable {
     }
   }
 
+  /** Sets one number of every entry to 0; for a user whose numbers died with it. */
+  clearCell(cell: number): void {
+    for (let bucket = 0; bucket <= this.#mask; bucket++) {
+      const ticket = this.#lock(bucket);
+      for (let way = 0; way < WAYS; way++) this.#cells[(bucket * WAYS + way) * this.#width + cell] = 0;
+      this.#unlock(bucket, ticket);
+    }
+  }
+
   /** Entry of the key hashed last, in its bucket; -1 when there is none. */
   #find(bucket: number): number {
     const low = this.#hash[0]!;

@@ -6,6 +6,8 @@ import type { ConnectionCounts } from "../listener/connection_gate.ts";
 import { NODE_ENGINE_IS_COMPLETE } from "../listener/node_engine.ts";
 import { connectionsWithinOpenFiles } from "../listener/open_files.ts";
 import type { Leftover } from "../spool/large_leftovers.ts";
+import type { GuardBuffers } from "./build_guard.ts";
+import { guardOptions } from "./guard_control.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
 import type { CommonOptions, ForwardOptions, IngestOptions, Ports } from "./messages.ts";
 
@@ -24,6 +26,7 @@ export interface SharedEdge {
   readonly connectionCounts: ConnectionCounts;
   /** The certificates in use; null without a TLS port. */
   readonly tls: TlsMaterial | null;
+  readonly guard: GuardBuffers;
 }
 
 /**
@@ -50,6 +53,7 @@ export function ingestOptions(
     segmentBytesMax: segmentBytes(spool, lanes),
     memoryAck: spool.ack === "memory" ? { bytesMax: spool.ackMemory / lanes, delayMs: spool.ackDelay } : null,
     shed: { bulkyShare: spool.shed.bulkyFrom, costlyShare: spool.shed.costlyFrom },
+    guard: guardOptions(config, edge.guard),
     itemLimits: limits,
     answersRelays: relay.mode === "managed",
     acceptUnknownItems: config.routing.acceptUnknownItems,

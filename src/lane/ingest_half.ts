@@ -14,6 +14,9 @@ import {
   relayRoutes,
   tunnelRoutes,
 } from "../listener/routes.ts";
+import type { LoadShedding } from "../guard/load_shedding.ts";
+import type { RateLimit } from "../protocol/rate_limit.ts";
+import { buildGuard } from "./build_guard.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
 import { ItemPolicy } from "../projects/item_policy.ts";
@@ -51,6 +54,7 @@ interface Running {
   /** Of the partition. */
   readonly folder: string;
   readonly listener: Listener;
+  readonly shedding: LoadShedding;
   readonly passing: PassingOn;
   readonly desk: RelayDesk;
   readonly wanted: WantedKeys;
@@ -97,6 +101,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
     receive: (message) => queue.push(message),
     abandon() {
       running?.passing.close();
+      running?.shedding.close();
       running?.desk.close();
       running?.wanted.close();
       running?.reports?.cancel();
@@ -139,7 +144,21 @@ async function start(
   });
   const ledger = new OutcomeLedger(metrics, options.reports !== null);
   const sink = sinkOf(options, writer, clock, ledger);
-  const pressure = new SpoolPressure({ budget, clock, ...options.shed });
+  const o = options.listener;
+  const trustedProxies = o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null;
+  const { gate, shedding } = buildGuard(options.guard, {
+    lane: options.lane,
+    exposure: o.exposure,
+    trustedProxies,
+    clock,
+    metrics,
+    onBan: (ban) => port.post({ type: "banned", ban }),
+  });
+  const spoolPressure = new SpoolPressure({ budget, clock, ...options.shed });
+  const pressure = {
+    limits: (nowMs: number) => joined(spoolPressure.limits(nowMs), shedding.limits(nowMs)),
+    fullLimit: (nowMs: number) => spoolPressure.fullLimit(nowMs),
+  };
   const { itemLimits, acceptUnknownItems } = options;
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
   admission.projects.onStale = (key) => wanted.want(key);
@@ -155,11 +174,9 @@ async function start(
     acceptUnknownItems,
     onWanted: (key) => wanted.want(key),
   });
-  const o = options.listener;
   const bodies = new BodyReader({ memoryBytesMax: o.bodyMemoryBytesMax, metrics });
   const state = new NodeState(options.nodeState);
   const health = { isLive: () => true, isReady: () => state.ready };
-  const trustedProxies = o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null;
   const deps = {
     ingress,
     bodies,
@@ -195,6 +212,7 @@ async function start(
     },
     version: options.version,
     bodies,
+    requestGate: gate,
     metrics,
     clock,
   });
@@ -203,12 +221,16 @@ async function start(
     spoolReports(ledger, (meta, body) => ingress.store(meta, body), { nowMs: clock.now(), version });
   const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
   const folder = options.partitionDir;
-  return { admission, writer, sink, folder, listener, passing, wanted, desk, ledger, reports };
+  return { admission, writer, sink, folder, listener, shedding, passing, wanted, desk, ledger, reports };
+}
+
+function joined(some: readonly RateLimit[], more: readonly RateLimit[]): readonly RateLimit[] {
+  return some.length === 0 ? more : more.length === 0 ? some : [...some, ...more];
 }
 
 /** Bodies that are being read finish, their answers leave, the upstream's included, and the spool is closed with all of it on disk. */
 async function stop(
-  { listener, passing, sink, wanted, desk, reports }: Running,
+  { listener, shedding, passing, sink, wanted, desk, reports }: Running,
   clock: Clock,
   graceMs: number,
 ): Promise<void> {
@@ -216,6 +238,7 @@ async function stop(
   listener.stopAccepting();
   await listener.waitForBodies(graceMs);
   await listener.close(Math.max(0, end - clock.monotonic()));
+  shedding.close();
   passing.close();
   desk.close();
   wanted.close();

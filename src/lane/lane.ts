@@ -12,6 +12,7 @@ import { Backoff } from "../core/backoff.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { RelayAnswer, RelayQuestion } from "../protocol/relay_question.ts";
 import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
+import type { RuleBan } from "../guard/ban_table.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
@@ -55,9 +56,11 @@ export interface LaneOptions {
   onLimits(limits: LearnedLimits): void;
   /** A relay downstream asked the ingest half; `answer` goes back to it. */
   onRelay?(question: RelayQuestion, answer: (answer: RelayAnswer) => void): void;
-  /** A half needs the states of these keys. */
+  /** A rule of the guard banned a client. */
+  onBanned?(ban: RuleBan): void;
   /** A forward half counted outcomes that are to be reported. */
   onOutcomes?(sums: readonly OutcomeSum[]): void;
+  /** A half needs the states of these keys. */
   onWanted?(keys: readonly string[]): void;
 }
 
@@ -185,6 +188,8 @@ export class Lane {
         return this.#o.onLimits(message);
       case "outcomes":
         return this.#o.onOutcomes?.(message.sums);
+      case "banned":
+        return this.#o.onBanned?.(message.ban);
       case "wanted":
         return this.#o.onWanted?.(message.keys);
       case "relay": {

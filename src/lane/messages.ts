@@ -5,6 +5,7 @@
  * is sent per envelope; what passes per envelope goes through the spool.
  */
 import type { Leftover } from "../spool/large_leftovers.ts";
+import type { RuleBan } from "../guard/ban_table.ts";
 import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
 import type { ConnectionCounts } from "../listener/connection_gate.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
@@ -15,6 +16,7 @@ import type { GlobalConfig } from "../projects/global_config.ts";
 import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
 import type { RelayIdentity } from "../upstream/request_signer.ts";
 import type { RelayAnswerMessage, RelayQuestionMessage } from "./relay_desk.ts";
+import type { GuardOptions } from "./build_guard.ts";
 import type { SpoolAnswerMessage, SpoolTaskMessage } from "./spool_tasks.ts";
 
 /** Which half of a lane. */
@@ -60,6 +62,7 @@ export interface IngestOptions extends CommonOptions {
   readonly memoryAck: { readonly bytesMax: number; readonly delayMs: number } | null;
   /** Fill levels from which on categories are refused, as shares of the bound. */
   readonly shed: { readonly bulkyShare: number; readonly costlyShare: number };
+  readonly guard: GuardOptions;
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
   /** Whether the control plane answers relays downstream; otherwise their questions are passed on like all others. */
@@ -178,6 +181,8 @@ export type FromHalf =
   | { readonly type: "started"; readonly ports: Ports | null }
   | { readonly type: "failed"; readonly message: string }
   | ({ readonly type: "limits" } & LearnedLimits)
+  /** A rule of the guard banned a client; the ban holds already. */
+  | { readonly type: "banned"; readonly ban: RuleBan }
   /** Records wait for the states of these keys, or were taken without them; told again while that is so. */
   | { readonly type: "wanted"; readonly keys: readonly string[] }
   | RelayQuestionMessage

@@ -53,7 +53,8 @@ export interface RecordSink {
 export interface SubmitterOptions {
   readonly admission: Admission;
   readonly sink: RecordSink;
-  readonly pressure: SpoolPressure;
+  /** What has to give way at present. */
+  readonly pressure: Pick<SpoolPressure, "limits" | "fullLimit">;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly ledger: OutcomeLedger;

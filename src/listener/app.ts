@@ -4,6 +4,8 @@
  * Why a handler per path rather than per method: methods a path does not know are answered with 405, which a router
  * left to itself answers with 404; and a path with one handler is what the router dispatches cheapest.
  *
+ * Before anything else stands the guard (`request_gate.ts`): what it refuses costs no routing and no parsing.
+ *
  * Whatever an endpoint throws becomes an answer. A {@link RequestError} is the client's doing; anything else is a fault
  * of ours, answered with 500 and logged with its stack, at most once in {@link FAULT_LOG_INTERVAL_MS}.
  */
@@ -22,6 +24,7 @@ import {
   type RouteName,
   TARGET_CHARS_MAX,
 } from "./incoming_request.ts";
+import type { RequestGate, TurnedAway } from "./request_gate.ts";
 import type { Endpoint, PathParams, Route } from "./routes.ts";
 
 const log = logger("listener");
@@ -43,6 +46,8 @@ export interface AppOptions {
   /** Version in the `Server` header. */
   readonly version: string;
   readonly bodies: BodyReader;
+  /** What requests have to pass first. */
+  readonly requestGate?: RequestGate | null;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** Hosts that are served, lower case, `*.` for subdomains; none listed means any. Probes are answered under any name. */
@@ -61,6 +66,7 @@ export class App {
   readonly #hosts: readonly string[];
   readonly #probePaths: ReadonlySet<string>;
   readonly #bodies: BodyReader;
+  readonly #gate: RequestGate | null;
   readonly #clock: Clock;
   readonly #metrics: Metrics;
   #faultsUnloggedUntilMs = -Infinity;
@@ -70,6 +76,7 @@ export class App {
     this.#secureWriter = new AnswerWriter(o.version, o.hstsMaxAgeSeconds);
     this.#hosts = o.hosts ?? [];
     this.#bodies = o.bodies;
+    this.#gate = o.requestGate ?? null;
     this.#clock = o.clock;
     this.#metrics = o.metrics;
     this.#hono = new Hono({ getPath: (request) => incoming(request).path });
@@ -91,6 +98,10 @@ export class App {
   handle(request: IncomingRequest): Response | Promise<Response> {
     request.startedMs = this.#clock.monotonic();
     this.#metrics.add(METRICS.requestsInFlight, 1);
+    return this.#pastGate(request, () => this.#route(request));
+  }
+
+  #route(request: IncomingRequest): Response | Promise<Response> {
     if (request.path.length + request.query.length > TARGET_CHARS_MAX) {
       return this.#refuse(request, TARGET_TOO_LONG, false);
     }
@@ -108,7 +119,7 @@ export class App {
   handleMalformed(request: IncomingRequest): Promise<Response> {
     request.startedMs = this.#clock.monotonic();
     this.#metrics.add(METRICS.requestsInFlight, 1);
-    return this.#refuse(request, emptyAnswer(400), false);
+    return Promise.resolve(this.#pastGate(request, () => this.#refuse(request, emptyAnswer(400), false)));
   }
 
   /** Counts what an engine refused before it was a request; its answer carries {@link App.plainHeaders}. */
@@ -128,6 +139,23 @@ export class App {
       status: 500,
       headers: this.plainHeaders as [string, string][],
     });
+  }
+
+  /** Goes on with a request once the guard has let it through; turns it away otherwise. */
+  #pastGate(
+    request: IncomingRequest,
+    goOn: () => Response | Promise<Response>,
+  ): Response | Promise<Response> {
+    if (this.#gate === null) return goOn();
+    const turnedAway = this.#gate.check(request);
+    if (turnedAway !== null) return this.#turnAway(request, turnedAway);
+    const held = this.#gate.hold(request);
+    return held === null ? goOn() : held.then(goOn);
+  }
+
+  async #turnAway(request: IncomingRequest, { answer, closing, isIngestion }: TurnedAway): Promise<Response> {
+    const isRead = !closing && await this.#bodies.discardUnread(request);
+    return this.#answer(request, answer, isIngestion, this.closing || !isRead);
   }
 
   #dispatch(route: Route): (c: Context) => Response | Promise<Response> {
@@ -194,6 +222,7 @@ export class App {
 
   #answer(request: IncomingRequest, answer: Answer, cors: boolean, closing: boolean): Response {
     const metrics = this.#metrics;
+    this.#gate?.answered(request, answer.status, !UPSTREAM_ROUTES.has(request.route));
     metrics.add(METRICS.requests, 1, request.route, String(answer.status));
     metrics.add(METRICS.requestsInFlight, -1);
     if (!UPSTREAM_ROUTES.has(request.route)) {

@@ -14,6 +14,8 @@ export interface ClientAddress {
   readonly address: string;
   /** Value of `X-Forwarded-For` towards the upstream; ends with the peer. */
   readonly forwardedFor: string;
+  /** False for the address of one of our own proxies, which is all that is known of the client then. */
+  readonly isForeign: boolean;
   /** Whether the peer is one of our own proxies, whose word about the client counts. */
   readonly isPeerTrusted: boolean;
 }
@@ -26,22 +28,28 @@ const HEADERS = [
   "x-forwarded-for",
 ] as const;
 
-/** @param trusted addresses of proxies whose headers are believed; null for none */
+/**
+ * Found out once per request.
+ *
+ * @param trusted addresses of proxies whose headers are believed; null for none
+ */
 export function clientAddress(request: IncomingRequest, trusted: CidrSet | null): ClientAddress {
+  return request.client ??= findClient(request, trusted);
+}
+
+function findClient(request: IncomingRequest, trusted: CidrSet | null): ClientAddress {
   const peer = plainAddress(request.peer);
   if (trusted === null || !trusted.has(peer)) {
-    return { address: peer, forwardedFor: peer, isPeerTrusted: false };
+    return { address: peer, forwardedFor: peer, isForeign: true, isPeerTrusted: false };
   }
   for (const name of HEADERS) {
     const chain = request.header(name);
     if (!chain) continue;
-    return {
-      address: nearestForeign(chain, peer, trusted),
-      forwardedFor: `${chain}, ${peer}`,
-      isPeerTrusted: true,
-    };
+    const address = nearestForeign(chain, peer, trusted);
+    const isForeign = !trusted.has(address);
+    return { address, forwardedFor: `${chain}, ${peer}`, isForeign, isPeerTrusted: true };
   }
-  return { address: peer, forwardedFor: peer, isPeerTrusted: true };
+  return { address: peer, forwardedFor: peer, isForeign: false, isPeerTrusted: true };
 }
 
 /** Walks the chain from our side; what stands left of the first foreign address is that client's own word. */

@@ -6,6 +6,8 @@
  */
 
 import { organizationOfHost } from "../protocol/ingest_host.ts";
+import type { Passage } from "../guard/guard.ts";
+import type { ClientAddress } from "./client_address.ts";
 
 /** Label of the route that answered, for metrics. */
 export type RouteName =
@@ -53,6 +55,10 @@ export abstract class IncomingRequest {
   isLast = false;
   /** Whether it came over TLS. */
   isSecure = false;
+  /** Who sent it, once somebody asked `clientAddress`. */
+  client: ClientAddress | null = null;
+  /** What it has to give back to the guard; null when it did not pass one. */
+  passage: Passage | null = null;
   /** Monotonic time at which the request's head had been read. */
   startedMs = 0;
 

@@ -15,3 +15,10 @@ export function queueFailed(): RequestError {
 export function unsupportedType(): RequestError {
   return RequestError.empty(415, "content_type");
 }
+
+/** Body of every 429: ingestion reference, section 5.3. */
+export const LIMITED_BODY: string = JSON.stringify({
+  detail:
+    "Sentry dropped data due to a quota or internal rate limit being reached. This will not affect your " +
+    "application. See https://docs.sentry.io/product/accounts/quotas/ for more information.",
+});

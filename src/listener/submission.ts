@@ -27,7 +27,7 @@ import type { Body, BodyReader } from "./body_reader.ts";
 import { clientAddress } from "./client_address.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
 import { type Ingress, SPOOL_FULL } from "./ingress.ts";
-import { queueFailed } from "./refusals.ts";
+import { LIMITED_BODY, queueFailed } from "./refusals.ts";
 import type { Sender } from "./sender.ts";
 import { CLIENT_CLAIMS, requestOrigin, senderMeta } from "./sender_meta.ts";
 
@@ -185,12 +185,6 @@ function withHeaders(envelope: Envelope, headers: EnvelopeHeaders): Envelope {
 export function accepted(eventId: string | null): Answer {
   return jsonAnswer(200, eventId === null ? "{}" : `{"id":"${eventId}"}`);
 }
-
-const LIMITED_BODY = JSON.stringify({
-  detail:
-    "Sentry dropped data due to a quota or internal rate limit being reached. This will not affect your " +
-    "application. See https://docs.sentry.io/product/accounts/quotas/ for more information.",
-});
 
 /** 429 for an envelope of which something was limited, even when the rest was kept: section 5.5. */
 export function limited(limits: readonly RateLimit[], nowMs: number): Answer {

@@ -32,8 +32,15 @@ export const loggingSection = section({
 /** `health` (control reference, sections 2 and 13). */
 export const healthSection = section({
   refresh_interval_ms: field(duration({ unit: "ms" }), { ...none, default: 3000 }),
-  max_memory_bytes: field(nullable(count()), { ...none, default: null }),
-  max_memory_percent: field(ratio, { ...none, default: 0.95 }),
+  max_memory_bytes: field(nullable(count(1)), {
+    default: null,
+    about:
+      "Memory of the process that counts as pressure 1; to be set in a container whose memory is bounded",
+  }),
+  max_memory_percent: field(ratio, {
+    default: 0.95,
+    about: "The same as a share of the machine's memory, 0 to 1; the lower of the two counts",
+  }),
   probe_timeout_ms: field(duration({ unit: "ms" }), { ...none, default: 900 }),
   memory_stat_refresh_frequency_ms: field(duration({ unit: "ms" }), { ...none, default: 100 }),
 });

@@ -14,6 +14,10 @@ export interface BenchNodeOptions {
   readonly exposure: string;
   readonly lanes: string;
   readonly maxDiskSize?: string;
+  /** Proxies that are trusted; the default ones when absent. */
+  readonly trustedProxies?: readonly string[];
+  /** Section of the configuration. */
+  readonly guard?: object;
   /** Folder to start in, which may hold a spool; made and removed when absent. */
   readonly folder?: string;
 }
@@ -28,7 +32,11 @@ export class BenchNode {
     const port = freePort();
     const config = {
       relay: { mode: "proxy", upstream: `http://127.0.0.1:${o.upstreamPort}/`, host: "127.0.0.1", port },
-      listener: { exposure: o.exposure },
+      listener: {
+        exposure: o.exposure,
+        ...o.trustedProxies === undefined ? {} : { trusted_proxies: o.trustedProxies },
+      },
+      guard: o.guard ?? {},
       lanes: o.lanes,
       admin: { port: freePort() },
       spool: { envelopes: { max_disk_size: o.maxDiskSize ?? "4GiB" } },

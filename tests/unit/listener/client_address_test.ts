@@ -62,7 +62,8 @@ Deno.test("clientAddress believes forwarding headers of trusted proxies only, in
     const request = new FakeRequest(headers);
     request.peer = peer;
     const isPeerTrusted = trusted.has(peer.replace("::ffff:", ""));
-    assertEquals(clientAddress(request, trusted), { address, forwardedFor, isPeerTrusted }, name);
+    const isForeign = !trusted.has(address);
+    assertEquals(clientAddress(request, trusted), { address, forwardedFor, isForeign, isPeerTrusted }, name);
   }
 });
 
@@ -71,6 +72,7 @@ Deno.test("clientAddress is the peer without trusted proxies", () => {
   assertEquals(clientAddress(request, null), {
     address: "192.0.2.1",
     forwardedFor: "192.0.2.1",
+    isForeign: true,
     isPeerTrusted: false,
   });
 });

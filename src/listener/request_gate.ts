@@ -1,0 +1,109 @@
+/**
+ * The guard at the door of the application: which requests it sees, and how its refusals are worded.
+ *
+ * Refusals of ingestion look as a Relay's (ingestion reference, sections 5.3 and 5.5), because SDKs act on them.
+ */
+import type { Offence } from "../config/guard_kind.ts";
+import type { CidrSet } from "../core/cidr.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Guard, Refusal } from "../guard/guard.ts";
+import { projectIdOf } from "../guard/request_keys.ts";
+import { formatRateLimits } from "../protocol/rate_limit.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import { type Answer, jsonAnswer } from "./answer.ts";
+import { clientAddress } from "./client_address.ts";
+import type { IncomingRequest } from "./incoming_request.ts";
+import { LIMITED_BODY } from "./refusals.ts";
+
+const FORBIDDEN = jsonAnswer(403, `{"detail":"access denied"}`);
+const FULL = jsonAnswer(503, `{"detail":"the service is overloaded"}`);
+
+/** Options of {@link RequestGate}. */
+export interface RequestGateOptions {
+  readonly guard: Guard;
+  /** Proxies whose word about the client is taken; null for none. */
+  readonly trustedProxies: CidrSet | null;
+  /** Whether the connection of a banned client ends with its refusal. */
+  readonly closesBanned: boolean;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/** A refusal ready to be sent. */
+export interface TurnedAway {
+  readonly answer: Answer;
+  /** The body is not worth reading, and the connection ends. */
+  readonly closing: boolean;
+  /** Whether it goes to an SDK. */
+  readonly isIngestion: boolean;
+}
+
+/** {@link Guard} as the application uses it. */
+export class RequestGate {
+  readonly #o: RequestGateOptions;
+
+  constructor(options: RequestGateOptions) {
+    this.#o = options;
+  }
+
+  /** Lets a request through, which then has a passage; or says how it is turned away. */
+  check(request: IncomingRequest): TurnedAway | null {
+    if (isProbe(request.path)) return null;
+    const { guard, trustedProxies, closesBanned, metrics } = this.#o;
+    const verdict = guard.admit(request, clientAddress(request, trustedProxies));
+    if (verdict.kind === "passed") {
+      request.passage = verdict;
+      return null;
+    }
+    const isIngestion = projectIdOf(request) !== "" || request.path === "/api/store/";
+    // What was in it nobody has looked at.
+    const outcome = verdict.status === 403 ? "abuse" : "rate_limited";
+    if (isIngestion) metrics.add(METRICS.outcomes, 1, outcome, verdict.reason, "default");
+    const closing = verdict.reason === "banned" && closesBanned;
+    return { answer: this.#wording(verdict), closing, isIngestion };
+  }
+
+  /** Waits if the request is to be held back. */
+  hold(request: IncomingRequest): Promise<void> | null {
+    const { passage } = request;
+    return passage !== null && passage.delayMs > 0 ? this.#o.guard.hold(passage) : null;
+  }
+
+  /** A request was answered. @param isOwn whether the answer is this node's, not the upstream's */
+  answered(request: IncomingRequest, status: number, isOwn: boolean): void {
+    const { passage } = request;
+    if (passage === null) return;
+    request.passage = null;
+    const { guard } = this.#o;
+    guard.leave(passage);
+    const offence = isOwn && status >= 400 ? OFFENCE_OF.get(status) : undefined;
+    if (offence) guard.offend(passage.address, offence);
+  }
+
+  #wording({ status, reason, retrySeconds, scope }: Refusal): Answer {
+    if (status === 403) return FORBIDDEN;
+    if (status === 503 || retrySeconds === null) return FULL;
+    const now = this.#o.clock.now();
+    const limit = { categories: [], scope, reason, namespaces: [], expiresAtMs: now + retrySeconds * 1000 };
+    return jsonAnswer(429, LIMITED_BODY, {
+      "retry-after": String(retrySeconds),
+      "x-sentry-rate-limits": formatRateLimits([limit], now),
+    });
+  }
+}
+
+/** Health checks and what downstream relays probe during an outage. */
+function isProbe(path: string): boolean {
+  return path.startsWith("/api/relay/") || path === "/api/0/relays/live/";
+}
+
+const OFFENCE_OF: ReadonlyMap<number, Offence> = new Map([
+  ...[400, 405, 411, 413, 414, 415, 417, 421, 422, 431].map((
+    status,
+  ): [number, Offence] => [status, "malformed"]),
+  [401, "unauthorized"],
+  [403, "unauthorized"],
+  [404, "not_found"],
+  [408, "timeout"],
+]);

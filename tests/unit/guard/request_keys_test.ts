@@ -1,0 +1,61 @@
+import { assertEquals } from "@std/assert";
+import { addressKey } from "../../../src/guard/address_key.ts";
+import { organizationOf, projectIdOf, projectKeyOf, zoneKey } from "../../../src/guard/request_keys.ts";
+
+const KEY = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3";
+
+function head(path: string, query = "", headers: Record<string, string> = {}) {
+  return { path, query, header: (name: string) => headers[name] ?? null };
+}
+
+Deno.test("addressKey: IPv4 as it is, IPv6 by its network of 64 bits", () => {
+  const cases: Record<string, string> = {
+    "192.0.2.1": "192.0.2.1",
+    "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+    "2001:DB8:1:2::ffff": "2001:db8:1:2::/64",
+    "2001:db8::1": "2001:db8:0:0::/64",
+    "::ffff:192.0.2.1": "192.0.2.1",
+    "": "",
+    "no:address": "no:address",
+  };
+  for (const [address, key] of Object.entries(cases)) assertEquals(addressKey(address), key);
+});
+
+Deno.test("projectKeyOf: in query, headers and path; what has another length is none", () => {
+  const envelope = "/api/1/envelope/";
+  assertEquals(projectKeyOf(head(envelope, `sentry_version=7&sentry_key=${KEY}&x=1`)), KEY);
+  assertEquals(
+    projectKeyOf(head(envelope, "", { "x-sentry-auth": `Sentry sentry_key=${KEY}, sentry_version=7` })),
+    KEY,
+  );
+  assertEquals(projectKeyOf(head(envelope, "", { authorization: `Sentry sentry_key=${KEY}` })), KEY);
+  assertEquals(projectKeyOf(head(`/api/1/unreal/${KEY}/`)), KEY);
+  assertEquals(projectKeyOf(head(`/api/1/cron/slug/${KEY}`)), KEY);
+  for (const none of [head(envelope), head(envelope, "sentry_key=abc"), head("/api/1/cron/slug")]) {
+    assertEquals(projectKeyOf(none), "");
+  }
+});
+
+Deno.test("projectIdOf: the number after /api/", () => {
+  const cases: Record<string, string> = {
+    "/api/42/envelope/": "42",
+    "/api/0042/store/": "42",
+    "/api/0/relays/": "",
+    "/api/store/": "",
+    "/api/42": "",
+    "/api/42x/store/": "",
+    "/api/123456789012345678901/store/": "",
+    "/other/42/": "",
+  };
+  for (const [path, id] of Object.entries(cases)) assertEquals(projectIdOf(head(path)), id, path);
+});
+
+Deno.test("zoneKey: parts joined; a part that is missing leaves the request out", () => {
+  const request = head("/api/42/envelope/", "", { host: "o7.ingest.example.com" });
+  assertEquals(organizationOf(request), "7");
+  assertEquals(organizationOf(head("/", "", { host: "ingest.example.com" })), "");
+  assertEquals(zoneKey(["address", "project_id"], request, "192.0.2.1"), "192.0.2.1 42");
+  assertEquals(zoneKey(["organization"], request, ""), "7");
+  assertEquals(zoneKey(["address", "project_id"], request, ""), "");
+  assertEquals(zoneKey(["address", "project_key"], request, "192.0.2.1"), "");
+});
