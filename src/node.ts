@@ -171,9 +171,7 @@ export class Node {
     await this.#managed?.stop();
     this.#memory.close(clock.now());
     await this.#close();
-    log.info("stopped", {
-      waiting: this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0),
-    });
+    log.info("stopped", { waiting: this.#waitingRecords });
   }
 
   async #start(): Promise<void> {
@@ -296,6 +294,10 @@ export class Node {
     for (const lane of this.#lanes) lane.broadcast(message);
   }
 
+  get #waitingRecords(): number {
+    return this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0);
+  }
+
   /** Why the node cannot take traffic. An upstream that is down is no reason: that is what the spool is for. */
   #problems(): string[] {
     const problems: string[] = [];
@@ -303,9 +305,8 @@ export class Node {
     const unregistered = this.#loaded.config.auth.ready === "authenticated" ? this.#managed?.problem : null;
     if (unregistered) problems.push(unregistered);
     if (this.#controls.some((control) => control.unhealthy)) problems.push("the disk refuses writes");
-    if (this.#budget.bytesUsed >= this.#budget.bytesMax * SPOOL_FULL_SHARE) {
-      problems.push("the spool is full");
-    }
+    const { bytesUsed, bytesMax } = this.#budget;
+    if (bytesUsed >= bytesMax * SPOOL_FULL_SHARE) problems.push("the spool is full");
     if (this.#space?.isLow) problems.push("too little is free on the spool's volume");
     if (this.guard.isOutOfMemory) problems.push("memory is used up");
     return problems;
@@ -322,10 +323,7 @@ export class Node {
     this.#own.set(METRICS.spoolBytes, this.#budget.bytesUsed);
     this.#own.set(METRICS.spoolBytesMax, this.#budget.bytesMax);
     this.#own.set(METRICS.spoolFreeBytes, this.#space?.freeBytes ?? 0);
-    this.#own.set(
-      METRICS.spoolWaiting,
-      this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0),
-    );
+    this.#own.set(METRICS.spoolWaiting, this.#waitingRecords);
   }
 
   async #tick(): Promise<void> {
