@@ -17,7 +17,7 @@ import { logger } from "../telemetry/log.ts";
 const log = logger("projects");
 
 const VERSION = 1;
-const PAUSE_MS_MIN = 5000;
+const PAUSE_MS_MIN = 1000;
 const PAUSE_FACTOR = 50;
 
 /** Whose knowledge a file holds. */

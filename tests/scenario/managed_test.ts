@@ -2,6 +2,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { generateCredentials } from "../../src/config/credentials_file.ts";
 import { METRICS } from "../../src/telemetry/catalogue.ts";
 import { QUICK, startManaged } from "../support/managed_node.ts";
+import { type NodeVariant, testEachNode } from "../support/each_node.ts";
+import { runCommand } from "../support/node_command.ts";
 import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
 import { postEvent } from "../support/post_event.ts";
 import { ScriptedSentry } from "../support/scripted_sentry.ts";
@@ -224,24 +226,37 @@ Deno.test("managed: a state that cannot be read leaves the old one in force and 
   });
 });
 
-Deno.test("managed: a restart during an outage of the upstream still knows the projects", async () => {
-  const credentials = generateCredentials();
-  await using sentry = sentryFor(credentials);
+testEachNode(
+  "managed: made by the command line; killed during an outage of the upstream it still knows its projects",
+  async (_, variant) => {
+    const folder = await Deno.makeTempDir();
+    try {
+      assertEquals((await runCommand(["credentials", "generate", "-c", folder], variant)).code, 0);
+      const file = `${folder}/credentials.json`;
+      assertEquals((await Deno.stat(file)).mode! & 0o777, 0o600);
+      await survivesOutage(variant, await Deno.readTextFile(file));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+async function survivesOutage(variant: NodeVariant, credentials: string): Promise<void> {
+  await using sentry = sentryFor({ publicKey: JSON.parse(credentials).public_key });
   await using node = await NodeProcess.start({
+    ...variant,
     upstream: sentry.url,
     config: nested(QUICK),
-    files: {
-      "credentials.json": JSON.stringify({
-        id: credentials.id,
-        public_key: credentials.publicKey,
-        secret_key: credentials.secretKey,
-      }),
-    },
+    files: { "credentials.json": credentials },
   });
   const first = await postEvent(node.url);
   await sentry.upstream.until(() => sentry.upstream.accepted(first.eventId));
   await until("both are known", async () => (await postEvent(node.url, { key: OTHER_KEY })).status === 403);
-  assertEquals(await node.terminate(), 0);
+  await until("both are kept", async () => {
+    const kept = await Deno.readTextFile(`${node.folder}/spool/projects.cache`).catch(() => "");
+    return kept.includes(TEST_KEY) && kept.includes(OTHER_KEY);
+  });
+  await node.kill();
   await sentry.upstream.down();
   node.launch();
   await until("the closed project is refused", async () => {
@@ -257,7 +272,7 @@ Deno.test("managed: a restart during an outage of the upstream still knows the p
   assertStringIncludes(node.stderr, "project states of an earlier run");
   sentry.upstream.up();
   await sentry.upstream.until(() => sentry.upstream.accepted(second.eventId));
-});
+}
 
 function nested(flat: Readonly<Record<string, unknown>>): Record<string, Record<string, unknown>> {
   const sections: Record<string, Record<string, unknown>> = {};
