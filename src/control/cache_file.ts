@@ -77,12 +77,20 @@ export async function readCacheFile(
   return { projects, global, damaged };
 }
 
-/** Text of the file. */
-export function renderCacheFile(owner: CacheOwner, { projects, global }: ProjectsToKeep): Uint8Array {
+/** Projects rendered in one go; a large cache must not keep the control plane from everything else. */
+const SLICE = 500;
+
+/** Text of the file; `pause` is awaited now and then. */
+export async function renderCacheFile(
+  owner: CacheOwner,
+  { projects, global }: ProjectsToKeep,
+  pause: () => Promise<void> = () => Promise.resolve(),
+): Promise<Uint8Array> {
   const lines = [line(JSON.stringify({ version: VERSION, ...owner }))];
   if (global !== null) lines.push(line(JSON.stringify({ global })));
   for (const { key, text } of projects) {
     lines.push(line(`{"key":${JSON.stringify(key)},"document":${text ?? "null"}}`));
+    if (lines.length % SLICE === 0) await pause();
   }
   return utf8(lines.join(""));
 }
@@ -93,14 +101,14 @@ export class CacheWriter {
     readonly storage: Storage;
     readonly clock: Clock;
     readonly path: string;
-    readonly render: () => Uint8Array;
+    readonly render: () => Promise<Uint8Array>;
   };
   #isDirty = false;
   #nextMs = -Infinity;
   #writing: Promise<void> | null = null;
   #isFailing = false;
 
-  constructor(options: { storage: Storage; clock: Clock; path: string; render: () => Uint8Array }) {
+  constructor(options: { storage: Storage; clock: Clock; path: string; render: () => Promise<Uint8Array> }) {
     this.#o = options;
   }
 
@@ -130,7 +138,7 @@ export class CacheWriter {
     const { storage, clock, path, render } = this.#o;
     const startedMs = clock.monotonic();
     try {
-      await storage.replaceFile(path, render());
+      await storage.replaceFile(path, await render());
       this.#isFailing = false;
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;

@@ -251,12 +251,14 @@ export class ManagedMode {
     this.#o.onChanges(changes);
   }
 
-  #render(): Uint8Array {
-    const cache = this.#cache;
-    const projects = function* () {
-      for (const { key, document } of cache.known()) yield { key, text: document?.text ?? null };
-    };
-    return renderCacheFile(this.#owner, { projects: projects(), global: this.#global?.raw ?? null });
+  #render(): Promise<Uint8Array> {
+    // A list of its own, because the cache changes while it is written down.
+    const projects = [...this.#cache.known()].map(({ key, document }) => ({
+      key,
+      text: document?.text ?? null,
+    }));
+    const content = { projects, global: this.#global?.raw ?? null };
+    return renderCacheFile(this.#owner, content, () => this.#o.clock.sleep(0));
   }
 }
 

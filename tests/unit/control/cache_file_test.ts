@@ -28,7 +28,7 @@ async function stored(bytes: Uint8Array | null): Promise<SimStorage> {
 }
 
 Deno.test("cache file: what was written is read again", async () => {
-  const storage = await stored(renderCacheFile(OWNER, CONTENT));
+  const storage = await stored(await renderCacheFile(OWNER, CONTENT));
   assertEquals(await readCacheFile(storage, PATH, OWNER), {
     projects: READ,
     global: CONTENT.global,
@@ -46,19 +46,19 @@ Deno.test("cache file: none is no problem", async () => {
 
 for (const other of [{ upstream: "https://other.example/" }, { relayId: "somebody" }]) {
   Deno.test(`cache file: that of ${Object.keys(other)[0]} ${Object.values(other)[0]} is not used`, async () => {
-    const storage = await stored(renderCacheFile({ ...OWNER, ...other }, CONTENT));
+    const storage = await stored(await renderCacheFile({ ...OWNER, ...other }, CONTENT));
     assertEquals((await readCacheFile(storage, PATH, OWNER)).projects, []);
   });
 }
 
 Deno.test("cache file: a damaged line costs one project", async () => {
-  const text = fromUtf8(renderCacheFile(OWNER, CONTENT)).replace(`"projectId":1`, `"projectId":2`);
+  const text = fromUtf8(await renderCacheFile(OWNER, CONTENT)).replace(`"projectId":1`, `"projectId":2`);
   const { projects, global, damaged } = await readCacheFile(await stored(utf8(text)), PATH, OWNER);
   assertEquals([projects, global, damaged], [READ.slice(1), CONTENT.global, 1]);
 });
 
 Deno.test("cache file: whatever is damaged, what is read is what was written", async () => {
-  const bytes = renderCacheFile(OWNER, CONTENT);
+  const bytes = await renderCacheFile(OWNER, CONTENT);
   const texts = READ.map((project) => JSON.stringify(project));
   await fc.assert(
     fc.asyncProperty(
@@ -87,7 +87,12 @@ Deno.test("CacheWriter: writes only what has changed, and not too often", async 
       return isFull ? Promise.reject(new StorageError("no_space", "full")) : Promise.resolve();
     },
   } as unknown as SimStorage;
-  const writer = new CacheWriter({ storage, clock, path: PATH, render: () => new Uint8Array(1) });
+  const writer = new CacheWriter({
+    storage,
+    clock,
+    path: PATH,
+    render: () => Promise.resolve(new Uint8Array(1)),
+  });
   writer.tick();
   await clock.advance(0);
   assertEquals(writes, 0);
