@@ -1,9 +1,10 @@
+import { hyphenated } from "../protocol/event_id.ts";
 import { KeyError, PublicKey } from "../protocol/signature.ts";
 import { flag, uuid, type ValueKind } from "./value_kind.ts";
 
 /** A relay downstream that the configuration names. */
 export interface StaticRelay {
-  /** UUID, lower case. */
+  /** UUID, lower case, with dashes. */
   readonly id: string;
   readonly publicKey: string;
   /** Whether it may have everything. */
@@ -28,7 +29,7 @@ function staticRelay(rawId: string, entry: unknown): StaticRelay | undefined {
   const isInternal = flag.read(internal);
   const isKey = typeof publicKey === "string" && isPublicKey(publicKey);
   if (!isKey || isInternal === undefined || Object.keys(unknown).length > 0) return undefined;
-  return { id, publicKey, internal: isInternal };
+  return { id: hyphenated(id.replaceAll("-", "")), publicKey, internal: isInternal };
 }
 
 function isPublicKey(text: string): boolean {

@@ -12,6 +12,7 @@ import { z } from "zod";
 import { fromUtf8Strict } from "../core/bytes.ts";
 import type { KnownProject } from "../projects/project_cache.ts";
 import type { RelayAnswer, RelayQuestion } from "../protocol/relay_question.ts";
+import { hyphenated } from "../protocol/event_id.ts";
 import { checkSignature } from "../protocol/signature.ts";
 import { logger } from "../telemetry/log.ts";
 import { QueryError, type QueryName } from "../upstream/query_client.ts";
@@ -67,7 +68,7 @@ async function verified(
   if (relayId === null) throw new Refusal(401, "missing header: x-sentry-relay-id");
   if (!UUID.test(relayId)) throw new Refusal(401, "malformed header: x-sentry-relay-id");
   if (signature === null) throw new Refusal(401, "missing header: x-sentry-relay-signature");
-  const relay = await deps.findRelay(relayId.toLowerCase());
+  const relay = await deps.findRelay(canonical(relayId));
   if (relay === null) throw new Refusal(401, "unknown relay id");
   const check = checkSignature(relay.publicKey, signature, body);
   if (check.kind !== "valid") {
@@ -76,6 +77,11 @@ async function verified(
     ]);
   }
   return relay;
+}
+
+/** Ids may be written with dashes or without. */
+function canonical(id: string): string {
+  return hyphenated(id.replaceAll("-", "").toLowerCase());
 }
 
 const UUID = /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
@@ -179,7 +185,7 @@ async function publicKeys(
   deps: DownstreamDeps,
 ): Promise<object> {
   const found = await Promise.all(ids.map(async (id) => {
-    const relay = UUID.test(id) ? await deps.findRelay(id.toLowerCase()) : null;
+    const relay = UUID.test(id) ? await deps.findRelay(canonical(id)) : null;
     return [id, relay && { publicKey: relay.publicKey.text, internal: relay.internal }] as const;
   }));
   return { relays: Object.fromEntries(found) };

@@ -226,6 +226,23 @@ Deno.test("managed: a state that cannot be read leaves the old one in force and 
   });
 });
 
+Deno.test("managed: a project file of this node stands over what the upstream says", async () => {
+  const credentials = generateCredentials();
+  await using sentry = sentryFor(credentials);
+  sentry.addProject(OTHER_KEY, 2, { trustedRelays: [credentials.publicKey] });
+  const closed = JSON.stringify({ disabled: true, publicKeys: [{ publicKey: OTHER_KEY }] });
+  await using node = await startManaged({
+    upstream: sentry.url,
+    credentials,
+    config: { "cache.project_expiry": "200ms" },
+    files: { "projects/2.json": closed },
+  });
+  assertEquals((await postEvent(node.url, { key: OTHER_KEY, projectId: 2 })).status, 403);
+  const { eventId } = await postEvent(node.url);
+  await sentry.upstream.until(() => sentry.upstream.accepted(eventId));
+  assertEquals((await postEvent(node.url, { key: OTHER_KEY, projectId: 2 })).status, 403);
+});
+
 testEachNode(
   "managed: made by the command line; killed during an outage of the upstream it still knows its projects",
   async (_, variant) => {

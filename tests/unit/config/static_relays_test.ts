@@ -10,6 +10,7 @@ Deno.test("auth.static_relays: ids to keys, internal or not", () => {
     { id: ID, publicKey: KEY, internal: false },
   ]);
   assertEquals(staticRelays.read({ [ID]: { public_key: KEY, internal: true } })?.[0]?.internal, true);
+  assertEquals(staticRelays.read({ [ID.replaceAll("-", "")]: { public_key: KEY } })?.[0]?.id, ID);
 });
 
 for (
