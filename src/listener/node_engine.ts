@@ -57,11 +57,13 @@ export async function startNodeEngine(options: EngineOptions): Promise<Engine> {
     // An answer that cannot be written any more is nobody's fault.
     response.on("error", () => {});
     incoming.isSecure = tls !== null;
-    void (isHost(request.headers.host) ? app.handle(incoming) : app.handleMalformed(incoming));
+    void (isWellFormed(request) ? app.handle(incoming) : app.handleMalformed(incoming));
   });
   if (NODE_ENGINE_IS_COMPLETE) {
     stageSockets(server, { gate, proxies, tls, clock, timeoutMs: headersTimeoutMs });
   }
+  // Left alone, the parser ends these without an answer.
+  server.on("connect", (_, socket: Socket) => answerUnparsed(app, "405 Method Not Allowed", socket));
   server.on("clientError", (error: ParserError, socket: Socket) => refuse(app, error, socket));
   const { promise, resolve, reject } = Promise.withResolvers<Engine>();
   server.once("error", reject);
@@ -116,6 +118,24 @@ function refuse(app: App, error: ParserError, socket: Socket): void {
   const status = isTargetTooLong(error)
     ? "414 URI Too Long"
     : REFUSALS[error.code ?? ""] ?? "400 Bad Request";
+  answerUnparsed(app, status, socket);
+}
+
+/**
+ * What the parser lets pass and proxies read differently: two hosts, of which it drops one; chunks before HTTP/1.1; versions
+ * there are not.
+ */
+function isWellFormed({ headers, rawHeaders, httpVersion }: http.IncomingMessage): boolean {
+  if (!isHost(headers.host)) return false;
+  if (httpVersion !== "1.1" && (httpVersion !== "1.0" || "transfer-encoding" in headers)) return false;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]!.length === 4 && rawHeaders[at]!.toLowerCase() === "host") hosts++;
+  }
+  return hosts <= 1;
+}
+
+function answerUnparsed(app: App, status: string, socket: Socket): void {
   app.countUnparsed(status.slice(0, 3));
   const headers = app.plainHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   socket.end(`HTTP/1.1 ${status}\r\n${headers}content-length: 0\r\nconnection: close\r\n\r\n`);
