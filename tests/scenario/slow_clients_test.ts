@@ -35,7 +35,7 @@ async function slowClient(port: number, kind: keyof typeof KINDS): Promise<numbe
 }
 
 Deno.test(
-  "internet: 2,000 slow connections of four kinds all end with 408, while honest clients are answered",
+  "internet: 2,000 slow connections of four kinds all end, while honest clients are answered",
   { ignore: !NODE_ENGINE_IS_COMPLETE },
   async () => {
     await using fixture = await startListener({
@@ -64,7 +64,12 @@ Deno.test(
       times.push(performance.now() - started);
       await pause(10);
     }
-    assertEquals(new Set(await Promise.all(clients)), new Set([408]));
+    const statuses = await Promise.all(clients);
+    for (const [index, status] of statuses.entries()) {
+      const kind = kinds[index % kinds.length]!;
+      // A byte that crosses the answer on its way resets the connection, and the answer may be lost with it.
+      if (status !== null || kind !== "a byte at a time") assertEquals(status, 408, kind);
+    }
     assertEquals(fixture.bodies.held, 0);
     assertEquals(fixture.metrics.read(METRICS.requestsInFlight), 0);
     times.sort((a, b) => a - b);

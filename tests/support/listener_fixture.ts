@@ -128,7 +128,7 @@ export async function startListener(options: FixtureOptions): Promise<ListenerFi
     tls: options.tls ? { port: 0, material: options.tls } : null,
     hosts: options.hosts ?? [],
     hstsMaxAgeSeconds: options.hstsMaxAgeSeconds ?? null,
-    backlog: 128,
+    backlog: 4096,
     proxies: options.proxies ?? null,
     connections: {
       connectionsMax: options.connectionsMax ?? 1000,
