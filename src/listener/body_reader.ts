@@ -28,8 +28,11 @@ export interface Body {
   release(): void;
 }
 
-/** Announced bodies up to this size are taken whole. */
-const WHOLE_BYTES_MAX = 1024 * 1024;
+/**
+ * Announced bodies up to this size are taken whole. All of it is reserved before any of it came, so larger ones would let a
+ * few hundred clients that announce and send nothing take all memory there is for bodies.
+ */
+const WHOLE_BYTES_MAX = 64 * 1024;
 /** Rest of a refused body that is read and thrown away. */
 const DISCARD_BYTES_MAX = 256 * 1024;
 
