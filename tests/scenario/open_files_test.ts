@@ -46,6 +46,12 @@ for (const exposure of EXPOSURES) {
         const sign = exposure === "internet"
           ? 'landfall_connections_refused_total{reason="total"}'
           : "landfall_listener_restarts_total";
+        // What the kernel holds for the node has reached it, and it has noticed.
+        if (exposure === "load_balancer") {
+          await until("accepting failed", () => node.stderr.includes("accepting connections failed"));
+        } else {
+          await until(`${sign} has moved`, async () => await metric(sign).catch(() => 0) > 0);
+        }
         // The admin listener has no descriptor to spare until some are given back.
         for (const connection of held.splice(0, held.length - 50)) connection[Symbol.dispose]();
         await until(`${sign} has moved`, async () => await metric(sign).catch(() => 0) > 0);
