@@ -4,7 +4,8 @@
  * A new or replaced file is synced together with its folder, because a file whose name is not durable is as lost as
  * one whose bytes are not.
  */
-import { statfs } from "node:fs/promises";
+// "node:fs/promises" of older runtimes lacks statfs.
+import { promises as files } from "node:fs";
 import { systemClock } from "../core/clock.ts";
 import { lockFile } from "./file_lock.ts";
 import {
@@ -101,7 +102,7 @@ class DiskStorage implements Storage {
 
   freeBytes(folder: string): Promise<number> {
     return guarded(folder, async () => {
-      const { bavail, bsize } = await statfs(folder);
+      const { bavail, bsize } = await files.statfs(folder);
       return Number(bavail) * Number(bsize);
     });
   }
