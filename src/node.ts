@@ -9,16 +9,18 @@
  * limits on, replaces halves that died, and answers questions about the node.
  */
 import { VERSION } from "./core/version.ts";
-import { type Clock, systemClock } from "./core/clock.ts";
+import type { Clock } from "./core/clock.ts";
 import { createPermits } from "./core/shared_permits.ts";
 import type { LoadedConfig } from "./config/load_config.ts";
-import { type ConfigSources, processSources } from "./config/config_sources.ts";
-import { ConfigError } from "./config/config_error.ts";
+import type { ConfigSources } from "./config/config_sources.ts";
+import type { KeyChange } from "./config/config_change.ts";
+import { ConfigControl, type ReloadResult, type ReloadTrigger } from "./control/config_control.ts";
 import { adminApp } from "./admin/admin_app.ts";
+import { type Probe, readinessProbes } from "./admin/readiness.ts";
 import { type NodeFacts, type NodeStatus, nodeStatus } from "./admin/node_status.ts";
 import { type ConnectionCounts, createConnectionCounts } from "./listener/connection_gate.ts";
-import { connectionsPerLane, forwardOptions, ingestOptions, supportedLanes } from "./lane/half_options.ts";
-import { type HalfSpawner, spawnWorkerHalf } from "./lane/half_host.ts";
+import * as options from "./lane/half_options.ts";
+import type { HalfSpawner } from "./lane/half_host.ts";
 import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { GuardControl } from "./lane/guard_control.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
@@ -30,13 +32,12 @@ import { TlsFiles } from "./lane/tls_files.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
 import { QuotaCounters } from "./projects/quotas/quota_counters.ts";
 import { ControlBlock } from "./spool/control_block.ts";
-import { diskStorage } from "./spool/disk_storage.ts";
 import { DiskBudget } from "./spool/disk_budget.ts";
 import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
 import { SpaceWatch } from "./spool/space_watch.ts";
 import type { Storage } from "./spool/storage.ts";
 import { METRIC_LAYOUT, METRICS } from "./telemetry/catalogue.ts";
-import { logger } from "./telemetry/log.ts";
+import { configureLogging, logger } from "./telemetry/log.ts";
 import { Metrics, MetricsReader } from "./telemetry/registry.ts";
 import { type NodeServer, serveAdmin, serveInternal } from "./lane/node_servers.ts";
 
@@ -60,7 +61,7 @@ export class Node {
   /** Bans and shared memory of the guard. */
   readonly guard: GuardControl;
   readonly metrics: MetricsReader = new MetricsReader(METRIC_LAYOUT);
-  readonly #loaded: LoadedConfig;
+  readonly #config: ConfigControl;
   readonly #deps: NodeDeps;
   readonly #own = new Metrics(METRIC_LAYOUT);
   readonly #state = new NodeState();
@@ -84,13 +85,19 @@ export class Node {
   #ports: Ports;
 
   private constructor(loaded: LoadedConfig, deps: NodeDeps) {
-    const lanes = supportedLanes(loaded.config);
+    const { lanes } = options.runnableHere(loaded).config;
     if (lanes < loaded.config.lanes) {
       log.warn("this runtime cannot share a port: one lane", { asked: loaded.config.lanes });
     }
-    this.#loaded = { ...loaded, config: { ...loaded.config, lanes } };
     this.#deps = deps;
     this.#permits = createPermits(loaded.config.limits.maxConcurrentRequests, lanes);
+    this.#config = new ConfigControl({
+      loaded,
+      clock: deps.clock,
+      metrics: this.#own,
+      adapt: options.runnableHere,
+      apply: (next, changed) => this.#reconfigure(next, changed),
+    });
     this.#startedMs = deps.clock.monotonic();
     this.#projects = new ProjectDirectory(loaded, deps.sources);
     this.#managed = this.#projects.fetched = this.#createManaged();
@@ -98,7 +105,7 @@ export class Node {
     this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
     this.#tls = new TlsFiles(loaded, this.#own);
     this.#ports = { plain: loaded.config.relay.port, tls: loaded.config.relay.tlsPort };
-    this.#connectionCounts = createConnectionCounts(lanes * connectionsPerLane(this.#loaded.config));
+    this.#connectionCounts = createConnectionCounts(lanes * options.connectionsPerLane(this.#loaded.config));
     this.metrics.include(this.#own.buffer);
     this.#memory = new NodeMemory(loaded.config.spool.envelopes.path);
   }
@@ -130,6 +137,16 @@ export class Node {
     return this.#ports.tls;
   }
 
+  /** What the listeners of all lanes share. */
+  get #edge(): options.SharedEdge {
+    return { connectionCounts: this.#connectionCounts, tls: this.#tls.material, guard: this.guard.buffers };
+  }
+
+  /** The configuration in force. */
+  get #loaded(): LoadedConfig {
+    return this.#config.loaded;
+  }
+
   /** Address of the admin listener, or `null`. */
   get adminPort(): number | null {
     return this.#servers.find(({ name }) => name === "admin")?.port ?? null;
@@ -139,18 +156,27 @@ export class Node {
   status(): NodeStatus {
     this.#observe();
     const { relay } = this.#loaded.config;
-    const problems = this.#problems();
+    const problems = this.#probes().flatMap(({ problem }) => problem ?? []);
     const facts: NodeFacts = {
       version: VERSION,
       mode: relay.mode,
       upstream: relay.upstream,
       lanes: this.#lanes.length,
-      phase: this.#phase === "running" ? (problems.length === 0 ? "ready" : "unready") : nameOf(this.#phase),
+      phase: this.#phase === "running"
+        ? (problems.length === 0 ? "ready" : "unready")
+        : this.#phase === "starting"
+        ? "starting"
+        : "draining",
       problems,
       registration: this.#managed?.registration.kind ?? null,
       uptimeSeconds: (this.#deps.clock.monotonic() - this.#startedMs) / 1000,
     };
     return nodeStatus(facts, this.metrics);
+  }
+
+  /** Loads the configuration again; resolves when what can change without a restart is in force in all lanes. */
+  reload(trigger: ReloadTrigger): Promise<ReloadResult> {
+    return this.#config.reload(trigger);
   }
 
   /**
@@ -209,6 +235,7 @@ export class Node {
     this.#observe();
     void this.#tick();
     void this.#space.run(this.#deps.clock, this.#stopTicking.signal);
+    void this.#config.watch(this.#stopTicking.signal);
     log.info("ready", {
       mode: config.relay.mode,
       host: config.relay.host,
@@ -216,6 +243,21 @@ export class Node {
       ...this.#ports.tls !== null && { tlsPort: this.#ports.tls },
       lanes: config.lanes,
     });
+  }
+
+  async #reconfigure(loaded: LoadedConfig, changed: readonly KeyChange[]): Promise<void> {
+    const { config } = loaded;
+    if (changed.some(({ key }) => key.startsWith("logging."))) configureLogging(config.logging);
+    this.#budget.bytesMax = config.spool.envelopes.maxDiskSize;
+    if (this.#projects.configure(config)) {
+      this.#broadcast({ type: "projects", snapshot: this.#projects.snapshot });
+    }
+    const settings = {
+      logging: config.logging,
+      ingest: (ports: Ports) => options.ingestSettings(loaded, ports, this.#edge),
+      forward: () => options.forwardSettings(loaded, this.#managed?.isHeld ?? false),
+    };
+    await Promise.all(this.#lanes.map((lane) => lane.configure(settings)));
   }
 
   #createLane(partitionDir: string): Lane {
@@ -238,26 +280,22 @@ export class Node {
       metrics,
       nodeState: this.#state.buffer,
       quotas: this.#quotas.buffer,
-      reports: reportsOf(this.#loaded),
+      reports: options.reportsOf(this.#loaded),
     });
     return new Lane(index, {
       clock: this.#deps.clock,
       spawn: this.#deps.spawn,
       metrics: this.#own,
       options: {
-        ingest: (ports) =>
-          ingestOptions(this.#loaded, common(buffers.ingest), ports, {
-            connectionCounts: this.#connectionCounts,
-            tls: this.#tls.material,
-            guard: this.guard.buffers,
-          }),
-        forward: () =>
-          forwardOptions(
-            this.#loaded,
-            common(buffers.forward),
-            this.#folder!.leftovers[index]!,
-            this.#managed?.isHeld ?? false,
-          ),
+        ingest: (ports) => ({
+          ...common(buffers.ingest),
+          ...options.ingestSettings(this.#loaded, ports, this.#edge),
+        }),
+        forward: () => ({
+          ...common(buffers.forward),
+          ...options.forwardSettings(this.#loaded, this.#managed?.isHeld ?? false),
+          leftovers: this.#folder!.leftovers[index]!,
+        }),
       },
       onWanted: (keys) => this.#managed?.want(keys),
       onRelay: (question, answer) => void this.#managed?.answer(question).then(answer),
@@ -298,23 +336,23 @@ export class Node {
     return this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0);
   }
 
-  /** Why the node cannot take traffic. An upstream that is down is no reason: that is what the spool is for. */
-  #problems(): string[] {
-    const problems: string[] = [];
-    if (!this.#lanes.every((lane) => lane.isUp)) problems.push("a lane restarts");
-    const unregistered = this.#loaded.config.auth.ready === "authenticated" ? this.#managed?.problem : null;
-    if (unregistered) problems.push(unregistered);
-    if (this.#controls.some((control) => control.unhealthy)) problems.push("the disk refuses writes");
+  #probes(): Probe[] {
     const { bytesUsed, bytesMax } = this.#budget;
-    if (bytesUsed >= bytesMax * SPOOL_FULL_SHARE) problems.push("the spool is full");
-    if (this.#space?.isLow) problems.push("too little is free on the spool's volume");
-    if (this.guard.isOutOfMemory) problems.push("memory is used up");
-    return problems;
+    const mustBeRegistered = this.#loaded.config.auth.ready === "authenticated";
+    return readinessProbes({
+      lanesUp: this.#lanes.every((lane) => lane.isUp),
+      registrationProblem: mustBeRegistered ? this.#managed?.problem ?? null : null,
+      diskRefuses: this.#controls.some((control) => control.unhealthy),
+      spoolFull: bytesUsed >= bytesMax * SPOOL_FULL_SHARE,
+      spaceLow: this.#space?.isLow ?? false,
+      memoryUsedUp: this.guard.isOutOfMemory,
+      draining: this.#phase === "draining",
+    });
   }
 
   #observe(): void {
     this.guard.observe(this.#own, this.#budget.bytesUsed / this.#budget.bytesMax);
-    const ready = this.#phase === "running" && this.#problems().length === 0;
+    const ready = this.#phase === "running" && this.#probes().every(({ ok }) => ok);
     this.#state.ready = ready;
     this.#state.draining = this.#phase === "draining";
     this.#own.set(METRICS.ready, ready ? 1 : 0);
@@ -355,46 +393,5 @@ export class Node {
   }
 }
 
-function reportsOf({ config: { outcomes } }: LoadedConfig): CommonOptions["reports"] {
-  return outcomes.emitOutcomes === false ? null : { intervalMs: outcomes.reportInterval };
-}
-
 /** Beyond this share an envelope of ordinary size may already be refused. */
 const SPOOL_FULL_SHARE = 0.999;
-
-function nameOf(phase: Exclude<Phase, "running">): NodeFacts["phase"] {
-  return phase === "starting" ? "starting" : "draining";
-}
-
-/**
- * Runs a node until a signal ends it; resolves with the exit code.
- *
- * The first SIGTERM or SIGINT drains, the second one ends the process at once.
- */
-export async function runNode(loaded: LoadedConfig, options: { onReady?: () => void } = {}): Promise<number> {
-  const stop = Promise.withResolvers<void>();
-  let signals = 0;
-  const onSignal = (): void => {
-    if (++signals > 1) Deno.exit(1);
-    stop.resolve();
-  };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
-  try {
-    const node = await Node.start(loaded, {
-      clock: systemClock,
-      storage: diskStorage,
-      spawn: spawnWorkerHalf,
-      sources: processSources(),
-    });
-    options.onReady?.();
-    await stop.promise;
-    await node.drain();
-    return 0;
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    log.error("the node cannot start: {error}", { error });
-    return 1;
-  } finally {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, onSignal);
-  }
-}

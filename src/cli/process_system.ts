@@ -34,7 +34,7 @@ export function processSystem(): System {
       configureLogging(loaded.config.logging);
       for (const warning of loaded.warnings) logger("config").warn(warning);
       // Loaded only now, so that the other commands start without the node's modules.
-      const { runNode } = await import("../node.ts");
+      const { runNode } = await import("./run_node.ts");
       return await runNode(loaded, onReady ? { onReady } : {});
     },
   };

@@ -9,10 +9,10 @@ import { z } from "zod";
 import type { ValueKind } from "./value_kind.ts";
 
 /**
- * What setting a key does: `restart` = read when the node starts, `none` = accepted for a Relay's configuration but
- * without effect (a node that finds one warns).
+ * When a changed key counts: `reload` = as soon as the configuration is loaded again, `restart` = when the node is
+ * started again, `none` = never: accepted for a Relay's configuration (a node that finds one warns).
  */
-export type Effect = "restart" | "none";
+export type Effect = "reload" | "restart" | "none";
 
 /** Declaration of a key. */
 export interface FieldOptions {
@@ -21,7 +21,8 @@ export interface FieldOptions {
   /** Set when the default depends on the machine or on other keys (`derived_defaults.ts`); `default` then says how. */
   readonly derived?: true;
   readonly about: string;
-  readonly effect?: Effect;
+  /** `reload` only where whoever uses the value reads it at use, or is told of a new one. */
+  readonly effect: Effect;
   readonly secret?: true;
 }
 
@@ -89,7 +90,7 @@ export function listField<T>(
 export function keysOf(schema: z.ZodType, path: readonly string[] = []): ConfigKey[] {
   const declaration = declarations.get(schema);
   if (declaration) {
-    const { form, about, effect = "restart", derived = false, secret = false } = declaration;
+    const { form, about, effect, derived = false, secret = false } = declaration;
     return [{
       key: path.join("."),
       path,
@@ -121,8 +122,11 @@ export function sectionsIn(schema: z.ZodType, path: readonly string[] = []): (re
 
 function camelKeys(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(values).map((
-      [name, value],
-    ) => [name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase()), value]),
+    Object.entries(values).map(([name, value]) => [camelName(name), value]),
   );
+}
+
+/** Name of a key as code has it: `max_event_size` is `maxEventSize`. */
+export function camelName(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 }

@@ -10,17 +10,18 @@ const PLAIN = /^[a-z][\w./:-]*[\w/]$/i;
 /** All keys as Markdown: a table of those with an effect, and a sentence that names the others. */
 export function renderKeyTable(): string {
   const rows = effectiveKeys().map((key) =>
-    `| \`${key.key}\` | ${defaultCell(key)} | ${key.form} | ${key.about} | ${
+    `| \`${key.key}\` | ${defaultCell(key)} | ${key.form} | ${key.effect} | ${key.about} | ${
       variablesOf(key.key).map((name) => `\`${name}\``).join(" ")
     } |`
   );
   const unused = CONFIG_KEYS.filter((key) => key.effect === "none").map((key) => `\`${key.key}\``);
   return [
-    "| Key | Default | Value | Meaning | Environment |",
-    "|---|---|---|---|---|",
+    "| Key | Default | Value | Change | Meaning | Environment |",
+    "|---|---|---|---|---|---|",
     ...rows,
     "",
-    "All keys are read when the node starts. A size is a number of bytes, or a number with `B`, `kB`, `KiB`, `MB`, `MiB`, " +
+    "A changed value counts as soon as the configuration is loaded again (`reload`) or when the node is started again " +
+    "(`restart`). A size is a number of bytes, or a number with `B`, `kB`, `KiB`, `MB`, `MiB`, " +
     "`GB` or `GiB`; a duration is a number of seconds, or a number with `ms`, `s`, `m`, `h` or `d`.",
     "",
     `Accepted for a Relay's configuration, without effect (a node that finds one warns): ${

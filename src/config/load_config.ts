@@ -17,6 +17,7 @@ import type { Credentials } from "./schema/credentials.ts";
 import { showValue } from "./redact.ts";
 import { isTree, putAt, type Tree, valueAt } from "./tree.ts";
 import { validate } from "./validate.ts";
+import { WatchedSources } from "./watched_sources.ts";
 
 /** Folder used when none was named. */
 export const DEFAULT_CONFIG_DIR = ".landfall";
@@ -47,6 +48,14 @@ export interface LoadedConfig {
   readonly effective: readonly EffectiveValue[];
   /** Whole sentences for the log. */
   readonly warnings: readonly string[];
+  /**
+   * Loads the same files and settings once more.
+   *
+   * @throws {ConfigError} with everything that is wrong
+   */
+  reload(): LoadedConfig;
+  /** Texts of all files that the last load, also a failed one, asked for, as they are now; to be compared. */
+  fingerprint(): string;
 }
 
 /**
@@ -55,7 +64,7 @@ export interface LoadedConfig {
  * @throws {ConfigError} with everything that is wrong
  */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {
-  const sources = options.sources ?? processSources();
+  const sources = WatchedSources.anew(options.sources ?? processSources());
   const dir = (options.dir ?? DEFAULT_CONFIG_DIR).replace(/(?<=.)\/+$/, "");
   const document = readConfigFile(`${dir}/config.yml`, options.dir !== undefined, sources);
   const environment = environmentSettings(sources);
@@ -95,6 +104,8 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     configDir: dir,
     effective,
     warnings: [...environment.warnings, ...unusedWarning(effective)],
+    reload: () => loadConfig({ ...options, sources }),
+    fingerprint: () => sources.fingerprint(),
   };
 }
 

@@ -5,6 +5,7 @@
  * It never speaks to the ingest half but through the partition; limits it learns go to the control plane.
  */
 import type { Clock } from "../core/clock.ts";
+import { Live } from "../core/live.ts";
 import { SharedPermits } from "../core/shared_permits.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
@@ -26,7 +27,7 @@ import { RequestSigner } from "../upstream/request_signer.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
-import type { ForwardOptions } from "./messages.ts";
+import type { ForwardOptions, ForwardSettings } from "./messages.ts";
 import { OutcomeTimer } from "./outcome_reports.ts";
 import { SpoolSource } from "./spool_source.ts";
 import { answerSpoolTask, type SpoolTask } from "./spool_tasks.ts";
@@ -39,6 +40,7 @@ const HEAD_BYTES_MAX = 64 * 1024;
 const CHECKPOINT_SHARE_MS = 500;
 
 interface Running {
+  readonly settings: Live<ForwardSettings>;
   readonly admission: Admission;
   readonly reader: PartitionReader;
   readonly deadLetter: DeadLetter;
@@ -62,6 +64,9 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         running.forwarder.start();
         running.forwarder.finished.catch(fail);
         return port.post({ type: "started", ports: null });
+      case "config":
+        if (message.kind === "forward") running?.settings.set(message.settings);
+        return port.post({ type: "configured" });
       case "projects":
       case "project_changes":
       case "global":
@@ -100,6 +105,7 @@ async function start(
   { clock, storage }: HalfDeps,
   port: HalfPort,
 ): Promise<Running> {
+  const settings = new Live<ForwardSettings>(options);
   const metrics = new Metrics(METRIC_LAYOUT, options.metrics);
   const budget = DiskBudget.attach(options.budget);
   const partition = { storage, folder: options.partitionDir, budget, clock, metrics };
@@ -109,15 +115,32 @@ async function start(
   const reader = await PartitionReader.open({
     ...partition,
     control: new ControlBlock(options.control),
-    checkpointIntervalMs: options.checkpointIntervalMs,
-    freshMs: options.freshMs,
-    backlogShare: options.backlogShare,
+    get checkpointIntervalMs() {
+      return settings.current.checkpointIntervalMs;
+    },
+    get freshMs() {
+      return settings.current.freshMs;
+    },
+    get backlogShare() {
+      return settings.current.backlogShare;
+    },
+    get recordAgeMsMax() {
+      return settings.current.recordAgeMsMax;
+    },
     leftovers: options.leftovers,
-    recordAgeMsMax: options.recordAgeMsMax,
     onLoss: (loss) => countLoss(ledger, loss),
   });
-  const deadLetter = await DeadLetter.open({ ...partition, bytesMax: options.deadLetterBytesMax });
+  const deadLetter = await DeadLetter.open({
+    ...partition,
+    get bytesMax() {
+      return settings.current.deadLetterBytesMax;
+    },
+  });
   const encoder = new BodyEncoder(options.upstream.encoding, options.bodyBytesMax);
+  settings.watch(({ upstream, bodyBytesMax }) => {
+    encoder.choice = upstream.encoding;
+    encoder.decodedBytesMax = bodyBytesMax;
+  });
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
   admission.projects.onStale = (key) => wanted.want(key);
   const source = new SpoolSource({
@@ -129,11 +152,13 @@ async function start(
     metrics,
     ledger,
     policy,
-    recordAgeMsMax: options.recordAgeMsMax,
+    get recordAgeMsMax() {
+      return settings.current.recordAgeMsMax;
+    },
     onLimits: (owner, limits) => port.post({ type: "limits", owner, limits }),
     onWanted: (key) => wanted.want(key),
   });
-  const o = options.upstream;
+  const o = settings.view(({ upstream }) => upstream);
   const forwarder = new Forwarder({
     source,
     encoder,
@@ -143,31 +168,48 @@ async function start(
     large: largeSenderOf(o, encoder, clock, metrics),
     signer: new RequestSigner(o.identity, clock),
     isHeld: o.isHeld,
-    maxConcurrent: o.maxConcurrent,
+    get maxConcurrent() {
+      return o.maxConcurrent;
+    },
     permits: new SharedPermits(options.permits, options.lane, o.permitFloor),
-    retryDelayMs: o.retryDelayMs,
-    retryIntervalMsMax: o.retryIntervalMsMax,
-    outageGraceMs: o.outageGraceMs,
+    get retryDelayMs() {
+      return o.retryDelayMs;
+    },
+    get retryIntervalMsMax() {
+      return o.retryIntervalMsMax;
+    },
+    get outageGraceMs() {
+      return o.outageGraceMs;
+    },
   });
   const report = (): void => {
     const sums = ledger.take();
     if (sums.length > 0) port.post({ type: "outcomes", sums });
   };
   const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
-  return { admission, reader, deadLetter, forwarder, source, wanted, reports };
+  return { settings, admission, reader, deadLetter, forwarder, source, wanted, reports };
 }
 
-function clientOf(o: ForwardOptions["upstream"], clock: Clock, metrics: Metrics): HttpClient {
+/** @param o read at use */
+function clientOf(o: ForwardSettings["upstream"], clock: Clock, metrics: Metrics): HttpClient {
   return new HttpClient({
     target: upstreamTarget(o.url, o.hostHeader),
     clock,
     metrics,
-    connectTimeoutMs: o.connectTimeoutMs,
-    totalTimeoutMs: o.totalTimeoutMs,
+    get connectTimeoutMs() {
+      return o.connectTimeoutMs;
+    },
+    get totalTimeoutMs() {
+      return o.totalTimeoutMs;
+    },
     idleTimeoutMs: IDLE_TIMEOUT_MS,
-    connectionsMax: o.maxConcurrent + 1,
+    get connectionsMax() {
+      return o.maxConcurrent + 1;
+    },
     headBytesMax: HEAD_BYTES_MAX,
-    bodyBytesMax: o.answerBytesMax,
+    get bodyBytesMax() {
+      return o.answerBytesMax;
+    },
   });
 }
 

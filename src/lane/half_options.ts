@@ -1,15 +1,14 @@
-/** From the configuration of a node to the options of its halves. */
+/** From the configuration of a node to the settings of its halves. */
 import { permitFloor } from "../core/shared_permits.ts";
 import type { Config } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import type { ConnectionCounts } from "../listener/connection_gate.ts";
 import { NODE_ENGINE_IS_COMPLETE } from "../listener/node_engine.ts";
 import { connectionsWithinOpenFiles } from "../listener/open_files.ts";
-import type { Leftover } from "../spool/large_leftovers.ts";
 import type { GuardBuffers } from "./build_guard.ts";
 import { guardOptions } from "./guard_control.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
-import type { CommonOptions, ForwardOptions, IngestOptions, Ports } from "./messages.ts";
+import type { CommonOptions, ForwardSettings, IngestOptions, IngestSettings, Ports } from "./messages.ts";
 
 /** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
 const SEGMENTS_PER_LANE_MIN = 8;
@@ -19,6 +18,11 @@ const SEGMENTS_PER_LANE_MIN = 8;
  */
 export function supportedLanes({ lanes, listener }: Config): number {
   return listener.exposure === "internet" && !NODE_ENGINE_IS_COMPLETE ? 1 : lanes;
+}
+
+/** A configuration with as many lanes as this runtime can run. */
+export function runnableHere(loaded: LoadedConfig): LoadedConfig {
+  return { ...loaded, config: { ...loaded.config, lanes: supportedLanes(loaded.config) } };
 }
 
 /** What the listeners of all lanes share. */
@@ -40,16 +44,10 @@ export function connectionsPerLane({ limits, lanes }: Config): number {
     : Math.min(withinOpenFiles, Math.ceil(limits.maxConnections / lanes));
 }
 
-/** Options of an ingest half that listens on `ports`. */
-export function ingestOptions(
-  { config }: LoadedConfig,
-  common: CommonOptions,
-  ports: Ports,
-  edge: SharedEdge,
-): IngestOptions {
+/** Settings of an ingest half that listens on `ports`. */
+export function ingestSettings({ config }: LoadedConfig, ports: Ports, edge: SharedEdge): IngestSettings {
   const { limits, listener, spool, relay, lanes } = config;
   return {
-    ...common,
     segmentBytesMax: segmentBytes(spool, lanes),
     memoryAck: spool.ack === "memory" ? { bytesMax: spool.ackMemory / lanes, delayMs: spool.ackDelay } : null,
     shed: { bulkyShare: spool.shed.bulkyFrom, costlyShare: spool.shed.costlyFrom },
@@ -113,17 +111,10 @@ function tunnelRules({ relay, listener: { tunnel } }: Config): IngestOptions["li
   return { path: tunnel.path, hosts, projectIds: tunnel.projectIds };
 }
 
-/** Options of a forward half. */
-export function forwardOptions(
-  { config, credentials }: LoadedConfig,
-  common: CommonOptions,
-  leftovers: readonly Leftover[],
-  isHeld: boolean,
-): ForwardOptions {
+/** Settings of a forward half. */
+export function forwardSettings({ config, credentials }: LoadedConfig, isHeld: boolean): ForwardSettings {
   const { http, limits, spool, relay, lanes } = config;
   return {
-    ...common,
-    leftovers,
     checkpointIntervalMs: spool.checkpointInterval,
     freshMs: spool.freshFor,
     backlogShare: spool.backlogShare,
@@ -153,4 +144,9 @@ function segmentBytes(spool: Config["spool"], lanes: number): number {
     spool.segmentSize,
     Math.floor(spool.envelopes.maxDiskSize / (SEGMENTS_PER_LANE_MIN * lanes)),
   );
+}
+
+/** How outcomes are told to the upstream; null when they are not. */
+export function reportsOf({ config: { outcomes } }: LoadedConfig): CommonOptions["reports"] {
+  return outcomes.emitOutcomes === false ? null : { intervalMs: outcomes.reportInterval };
 }

@@ -5,6 +5,7 @@
  */
 import { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
+import { Live } from "../core/live.ts";
 import { BodyReader } from "../listener/body_reader.ts";
 import { Listener } from "../listener/listener.ts";
 import {
@@ -26,7 +27,6 @@ import { ControlBlock } from "../spool/control_block.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
 import { MemoryAck } from "../spool/memory_ack.ts";
 import { PartitionWriter } from "../spool/partition_writer.ts";
-import type { SpoolRecord } from "../spool/record.ts";
 import { requeueSegment } from "../spool/requeue.ts";
 import { SpoolPressure } from "../spool/spool_pressure.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
@@ -36,7 +36,7 @@ import { Metrics } from "../telemetry/registry.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
-import type { IngestOptions, Ports } from "./messages.ts";
+import type { IngestOptions, IngestSettings, Ports } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
 import { RelayDesk } from "./relay_desk.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
@@ -48,6 +48,7 @@ import { WantedKeys } from "./wanted_keys.ts";
 const log = logger("lane");
 
 interface Running {
+  readonly settings: Live<IngestSettings>;
   readonly admission: Admission;
   readonly writer: PartitionWriter;
   readonly sink: RecordSink;
@@ -74,6 +75,9 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         return port.post({ type: "started", ports: portsOf(running.listener) });
       case "certificates":
         return running ? replaceCertificates(running.listener, message.material) : undefined;
+      case "config":
+        if (message.kind === "ingest") running?.settings.set(message.settings);
+        return port.post({ type: "configured" });
       case "projects":
       case "project_changes":
       case "global":
@@ -130,6 +134,7 @@ async function start(
   { clock, storage }: HalfDeps,
   port: HalfPort,
 ): Promise<Running> {
+  const settings = new Live<IngestSettings>(options);
   const metrics = new Metrics(METRIC_LAYOUT, options.metrics);
   const admission = admissionOf(options, clock.now());
   const budget = DiskBudget.attach(options.budget);
@@ -140,10 +145,12 @@ async function start(
     budget,
     clock,
     metrics,
-    segmentBytesMax: options.segmentBytesMax,
+    get segmentBytesMax() {
+      return settings.current.segmentBytesMax;
+    },
   });
   const ledger = new OutcomeLedger(metrics, options.reports !== null);
-  const sink = sinkOf(options, writer, clock, ledger);
+  const sink = sinkOf(settings, writer, clock, ledger);
   const o = options.listener;
   const trustedProxies = o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null;
   const { gate, shedding } = buildGuard(options.guard, {
@@ -154,12 +161,21 @@ async function start(
     metrics,
     onBan: (ban) => port.post({ type: "banned", ban }),
   });
-  const spoolPressure = new SpoolPressure({ budget, clock, ...options.shed });
+  const spoolPressure = new SpoolPressure({
+    budget,
+    clock,
+    get bulkyShare() {
+      return settings.current.shed.bulkyShare;
+    },
+    get costlyShare() {
+      return settings.current.shed.costlyShare;
+    },
+  });
   const pressure = {
     limits: (nowMs: number) => joined(spoolPressure.limits(nowMs), shedding.limits(nowMs)),
     fullLimit: (nowMs: number) => spoolPressure.fullLimit(nowMs),
   };
-  const { itemLimits, acceptUnknownItems } = options;
+  const itemLimits = settings.view((current) => current.itemLimits);
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
   admission.projects.onStale = (key) => wanted.want(key);
   const ingress = new Submitter({
@@ -171,10 +187,13 @@ async function start(
     ledger,
     policy: new ItemPolicy(new QuotaCounters(options.quotas), () => admission.projects.global.filters),
     itemLimits,
-    acceptUnknownItems,
+    get acceptUnknownItems() {
+      return settings.current.acceptUnknownItems;
+    },
     onWanted: (key) => wanted.want(key),
   });
   const bodies = new BodyReader({ memoryBytesMax: o.bodyMemoryBytesMax, metrics });
+  settings.watch(({ listener }) => bodies.memoryBytesMax = listener.bodyMemoryBytesMax);
   const state = new NodeState(options.nodeState);
   const health = { isLive: () => true, isReady: () => state.ready };
   const deps = {
@@ -183,15 +202,19 @@ async function start(
     clock,
     metrics,
     trustedProxies,
-    maxEnvelopeBytes: o.envelopeBytesMax,
-    maxUploadBytes: o.uploadBytesMax,
+    get maxEnvelopeBytes() {
+      return settings.current.listener.envelopeBytesMax;
+    },
+    get maxUploadBytes() {
+      return settings.current.listener.uploadBytesMax;
+    },
     itemLimits,
   };
-  const passing = passingOn(options, { bodies, metrics, clock, trustedProxies });
+  const passing = passingOn(settings, { bodies, metrics, clock, trustedProxies });
   const desk = new RelayDesk(clock, (message) => port.post(message));
   const routes = [
     ...ingestionRoutes(deps),
-    ...tunnelRoutes(deps, o.tunnel),
+    ...tunnelRoutes(deps, o.tunnel && settings.view(({ listener }) => listener.tunnel!)),
     ...passing.routes,
     ...relayRoutes(health),
     ...(options.answersRelays
@@ -201,14 +224,21 @@ async function start(
   ];
   const listener = await Listener.start({
     ...o,
+    pace: settings.view(({ listener }) => listener.pace),
     routes,
-    fallback: passing.fallback,
+    get fallback() {
+      return passing.fallback;
+    },
     proxies: o.isProxied ? trustedProxies : null,
     connections: {
-      connectionsMax: o.connectionsMax,
-      perAddressMax: o.connectionsPerAddress,
-      counts: o.connectionCounts,
+      get connectionsMax() {
+        return settings.current.listener.connectionsMax;
+      },
+      get perAddressMax() {
+        return settings.current.listener.connectionsPerAddress;
+      },
       exempt: trustedProxies,
+      counts: o.connectionCounts,
     },
     version: options.version,
     bodies,
@@ -221,7 +251,20 @@ async function start(
     spoolReports(ledger, (meta, body) => ingress.store(meta, body), { nowMs: clock.now(), version });
   const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
   const folder = options.partitionDir;
-  return { admission, writer, sink, folder, listener, shedding, passing, wanted, desk, ledger, reports };
+  return {
+    settings,
+    admission,
+    writer,
+    sink,
+    folder,
+    listener,
+    shedding,
+    passing,
+    wanted,
+    desk,
+    ledger,
+    reports,
+  };
 }
 
 function joined(some: readonly RateLimit[], more: readonly RateLimit[]): readonly RateLimit[] {
@@ -248,15 +291,25 @@ async function stop(
 
 /** The writer itself, or what acknowledges before it. */
 function sinkOf(
-  { memoryAck }: IngestOptions,
+  settings: Live<IngestSettings>,
   writer: PartitionWriter,
   clock: Clock,
   ledger: OutcomeLedger,
 ): RecordSink {
-  if (!memoryAck) return writer;
-  const onLost = ({ meta: bytes }: SpoolRecord): void => {
-    const meta = decodeRequestMeta(bytes);
-    ledger.count(meta, "invalid", "queue_failed", meta.quantities);
-  };
-  return new MemoryAck({ ...memoryAck, writer, clock, onLost });
+  if (!settings.current.memoryAck) return writer;
+  const bounds = settings.view(({ memoryAck }) => memoryAck!);
+  return new MemoryAck({
+    writer,
+    clock,
+    onLost({ meta: bytes }) {
+      const meta = decodeRequestMeta(bytes);
+      ledger.count(meta, "invalid", "queue_failed", meta.quantities);
+    },
+    get bytesMax() {
+      return bounds.bytesMax;
+    },
+    get delayMs() {
+      return bounds.delayMs;
+    },
+  });
 }

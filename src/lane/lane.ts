@@ -18,10 +18,13 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { HalfHost, HalfSpawner } from "./half_host.ts";
 import type {
+  ConfigMessage,
   ForwardOptions,
+  ForwardSettings,
   FromHalf,
   HalfKind,
   IngestOptions,
+  IngestSettings,
   LearnedLimits,
   Ports,
   ToHalf,
@@ -64,6 +67,13 @@ export interface LaneOptions {
   onWanted?(keys: readonly string[]): void;
 }
 
+/** Settings for a lane that runs. */
+export interface LaneSettings {
+  readonly logging: ConfigMessage["logging"];
+  ingest(ports: Ports): IngestSettings;
+  forward(): ForwardSettings;
+}
+
 type HalfState =
   | { kind: "idle" }
   | { kind: "starting"; host: HalfHost; started: PromiseWithResolvers<Ports | null>; isFirst: boolean }
@@ -79,6 +89,8 @@ export class Lane {
   readonly #backoffs: Record<HalfKind, Backoff>;
   readonly #tasks = new PendingTasks();
   #ports: Ports = { plain: 0, tls: null };
+  /** Halves that have not said yet that the latest settings are in force. */
+  readonly #unconfigured = new Map<HalfKind, PromiseWithResolvers<void>>();
 
   constructor(readonly index: number, options: LaneOptions) {
     this.#o = options;
@@ -121,6 +133,17 @@ export class Lane {
   }
 
   /**
+   * Hands new settings to both halves; resolves once they are in force, or the half is gone: its replacement starts
+   * with them. One call at a time.
+   */
+  async configure({ logging, ingest, forward }: LaneSettings): Promise<void> {
+    await Promise.all([
+      this.#configure({ type: "config", kind: "ingest", logging, settings: ingest(this.#ports) }),
+      this.#configure({ type: "config", kind: "forward", logging, settings: forward() }),
+    ]);
+  }
+
+  /**
    * Has one of the halves do something to the dead letter.
    *
    * @throws {SpoolTaskError} the half does not run, fails to do it, or ends before it answered
@@ -155,8 +178,23 @@ export class Lane {
       if (state.kind === "waiting") state.timer.cancel();
       else if ("host" in state) state.host.terminate();
       this.#tasks.fail(kind, "the node stops");
+      this.#configured(kind);
       this.#states[kind] = { kind: "stopped" };
     }
+  }
+
+  #configure(message: ConfigMessage): Promise<void> | void {
+    const state = this.#states[message.kind];
+    if (state.kind !== "running" && state.kind !== "starting") return;
+    const configured = Promise.withResolvers<void>();
+    this.#unconfigured.set(message.kind, configured);
+    state.host.post(message);
+    return configured.promise;
+  }
+
+  #configured(kind: HalfKind): void {
+    this.#unconfigured.get(kind)?.resolve();
+    this.#unconfigured.delete(kind);
   }
 
   async #launch(kind: HalfKind, isFirst: boolean): Promise<Ports | null> {
@@ -198,7 +236,10 @@ export class Lane {
       }
       case "spool":
         return this.#tasks.answered(message);
+      case "configured":
+        return this.#configured(kind);
       case "stopped":
+        this.#configured(kind);
         if (state.kind === "stopping") state.stopped.resolve();
         this.#states[kind] = { kind: "stopped" };
     }
@@ -209,6 +250,7 @@ export class Lane {
     if (!("host" in state) || state.host !== host) return;
     host.terminate();
     this.#tasks.fail(kind, reason);
+    this.#configured(kind);
     if (state.kind === "stopping") {
       log.error("the {kind} half died while stopping: {reason}", { lane: this.index, kind, reason });
       this.#states[kind] = { kind: "stopped" };

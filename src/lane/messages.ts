@@ -150,6 +150,20 @@ export interface ForwardOptions extends CommonOptions {
   };
 }
 
+/** What of an ingest half's options follows from the configuration; keys that need a restart have their old values. */
+export type IngestSettings = Omit<IngestOptions, keyof CommonOptions>;
+
+/** The same of a forward half. */
+export type ForwardSettings = Omit<ForwardOptions, keyof CommonOptions | "leftovers">;
+
+/** A new configuration for a half that runs; answered with `configured` once it is in force there. */
+export type ConfigMessage =
+  & { readonly type: "config"; readonly logging: CommonOptions["logging"] }
+  & (
+    | { readonly kind: "ingest"; readonly settings: IngestSettings }
+    | { readonly kind: "forward"; readonly settings: ForwardSettings }
+  );
+
 /** Limits learned for one owner: a key, a project or an organisation. */
 export interface LearnedLimits {
   /** As {@link RateLimitTable} names it. */
@@ -161,6 +175,7 @@ export interface LearnedLimits {
 export type ToHalf =
   | { readonly type: "start"; readonly kind: "ingest"; readonly options: IngestOptions }
   | { readonly type: "start"; readonly kind: "forward"; readonly options: ForwardOptions }
+  | ConfigMessage
   | { readonly type: "projects"; readonly snapshot: ProjectSnapshot }
   | { readonly type: "project_changes"; readonly changes: ProjectChanges }
   | { readonly type: "global"; readonly config: GlobalConfig }
@@ -189,4 +204,5 @@ export type FromHalf =
   /** Of a forward half, which cannot write to the spool. */
   | { readonly type: "outcomes"; readonly sums: readonly OutcomeSum[] }
   | SpoolAnswerMessage
+  | { readonly type: "configured" }
   | { readonly type: "stopped" };

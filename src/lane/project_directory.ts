@@ -4,6 +4,7 @@
  * At the start a wrong file is an error. Later, when files are read again, it is reported once and what it said before
  * stays in force: a slip of the editor must not open or close a project.
  */
+import type { Config } from "../config/config.ts";
 import { readDocument } from "../config/config_document.ts";
 import type { ConfigSources } from "../config/config_sources.ts";
 import { ConfigError, describeProblem } from "../config/config_error.ts";
@@ -30,8 +31,8 @@ export class ProjectDirectory {
   readonly #folder: string;
   readonly #sources: ConfigSources;
   readonly #unknown: ProjectSnapshot["unknown"];
-  readonly #overrideProjectIds: boolean;
-  readonly #intervalMs: number;
+  #overrideProjectIds = false;
+  #intervalMs = 0;
   readonly #globalPath: string | null;
   #files: StaticProjects["files"] = new Map();
   #global: GlobalConfig = DEFAULT_GLOBAL_CONFIG;
@@ -47,8 +48,16 @@ export class ProjectDirectory {
     this.#globalPath = config.relay.mode === "managed" ? null : `${configDir}/global_config.json`;
     this.#sources = sources;
     this.#unknown = UNKNOWN[config.relay.mode];
-    this.#overrideProjectIds = config.relay.overrideProjectIds;
-    this.#intervalMs = config.cache.fileInterval;
+    this.configure(config);
+  }
+
+  /** Takes over what may change; true when the snapshot is another one by that. The files are read again soon. */
+  configure({ relay, cache }: Config): boolean {
+    const isChanged = this.#overrideProjectIds !== relay.overrideProjectIds;
+    this.#overrideProjectIds = relay.overrideProjectIds;
+    this.#intervalMs = cache.fileInterval;
+    this.#nextReadMs = 0;
+    return isChanged;
   }
 
   /** What the lanes are to know. */

@@ -16,6 +16,7 @@ export function runInWorker(half: (port: HalfPort, deps: HalfDeps) => HalfProgra
   );
   scope.onmessage = ({ data }: MessageEvent<ToHalf>) => {
     if (data.type === "start") configureLogging(data.options.logging);
+    if (data.type === "config") configureLogging(data.logging);
     program.receive(data);
   };
 }

@@ -7,7 +7,7 @@
 export class BodyBudget {
   #held = 0;
 
-  constructor(readonly bytesMax: number) {}
+  constructor(public bytesMax: number) {}
 
   /** Bytes held now. */
   get held(): number {

@@ -47,15 +47,17 @@ export class BodyPace {
 export class BodyPaces {
   readonly #clock: Clock;
   readonly #limits: PaceLimits;
-  readonly #sweepMs: number;
   readonly #waiting = new Set<BodyPace>();
   #timer: Timer | null = null;
 
   constructor(clock: Clock, limits: PaceLimits) {
     this.#clock = clock;
     this.#limits = limits;
-    const shortest = Math.min(limits.timeoutMs, limits.requestTimeoutMs);
-    this.#sweepMs = Math.max(1, Math.min(SWEEP_MS_MAX, shortest / SWEEPS_PER_TIMEOUT));
+  }
+
+  get #sweepMs(): number {
+    const shortest = Math.min(this.#limits.timeoutMs, this.#limits.requestTimeoutMs);
+    return Math.max(1, Math.min(SWEEP_MS_MAX, shortest / SWEEPS_PER_TIMEOUT));
   }
 
   /**

@@ -52,6 +52,11 @@ export class BodyReader {
     this.#metrics = o.metrics;
   }
 
+  /** Changes how many bytes of bodies are held at once. */
+  set memoryBytesMax(bytes: number) {
+    this.#budget.bytesMax = bytes;
+  }
+
   /** Bytes of bodies held now. */
   get held(): number {
     return this.#budget.held;

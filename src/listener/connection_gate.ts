@@ -30,13 +30,18 @@ export function createConnectionCounts(connections: number): ConnectionCounts {
 const ENTRIES_MIN = 1024;
 const ENTRIES_MAX = 131_072;
 
-/** Options of {@link ConnectionGate}. */
-export interface ConnectionGateOptions {
+/** What a {@link ConnectionGate} goes by; read at use, and may change, but for `counts`. */
+export interface ConnectionBounds {
   readonly connectionsMax: number;
   readonly perAddressMax: number;
   readonly counts: ConnectionCounts;
   /** Addresses that are not bounded. */
   readonly exempt: CidrSet | null;
+}
+
+/** Options of {@link ConnectionGate}. */
+export interface ConnectionGateOptions {
+  readonly bounds: ConnectionBounds;
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
@@ -64,14 +69,14 @@ export class ConnectionGate {
 
   constructor(options: ConnectionGateOptions) {
     this.#o = options;
-    this.#table = SharedTable.attach(options.counts.table);
-    this.#epoch = new Int32Array(options.counts.epoch);
+    this.#table = SharedTable.attach(options.bounds.counts.table);
+    this.#epoch = new Int32Array(options.bounds.counts.epoch);
     Atomics.add(this.#epoch, 0, 1);
   }
 
   /** Takes one more connection, to be given back with {@link ConnectionGate.close}; false when there are too many. */
   open(): boolean {
-    if (this.#open >= this.#o.connectionsMax) {
+    if (this.#open >= this.#o.bounds.connectionsMax) {
       this.refused("total");
       return false;
     }
@@ -91,7 +96,7 @@ export class ConnectionGate {
    * has too many.
    */
   claim(address: string): (() => void) | null {
-    const { exempt, clock, perAddressMax } = this.#o;
+    const { bounds: { exempt, perAddressMax }, clock } = this.#o;
     if (exempt?.has(address)) return unbounded;
     const key = networkOf(address);
     const epoch = Atomics.load(this.#epoch, 0);

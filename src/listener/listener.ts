@@ -18,7 +18,7 @@ import type { Clock } from "../core/clock.ts";
 import { App, type AppOptions } from "./app.ts";
 import { BodyPaces, type PaceLimits } from "./body_pace.ts";
 import type { BodyReader } from "./body_reader.ts";
-import { ConnectionGate, type ConnectionGateOptions } from "./connection_gate.ts";
+import { type ConnectionBounds, ConnectionGate } from "./connection_gate.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 import { startNodeEngine } from "./node_engine.ts";
 import { startServeEngine } from "./serve_engine.ts";
@@ -35,7 +35,7 @@ export interface ListenerOptions extends Omit<EngineOptions, "app" | "paces" | "
   /** How slowly bodies may come. */
   readonly pace: PaceLimits;
   /** Bounds on connections; `internet` only. */
-  readonly connections: Omit<ConnectionGateOptions, "clock" | "metrics">;
+  readonly connections: ConnectionBounds;
   /** Second port, with TLS; null for none. */
   readonly tls?: { readonly port: number; readonly material: TlsMaterial } | null;
 }
@@ -67,7 +67,7 @@ export class Listener {
     const app = new App(options);
     const start = options.exposure === "internet" ? startNodeEngine : startServeEngine;
     const paces = new BodyPaces(clock, options.pace);
-    const gate = new ConnectionGate({ ...options.connections, clock, metrics });
+    const gate = new ConnectionGate({ bounds: options.connections, clock, metrics });
     const shared = { ...options, app, paces, gate };
     const plain = await start({ ...shared, tls: null });
     if (!tls) return new Listener(app, [plain], paces, options);

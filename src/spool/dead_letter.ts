@@ -66,7 +66,9 @@ export class DeadLetter {
       folder,
       firstSegment: Math.max(0, ...segments.keys()) + 1,
       firstSequence: 0,
-      segmentBytesMax: options.bytesMax / SEGMENTS,
+      get segmentBytesMax() {
+        return options.bytesMax / SEGMENTS;
+      },
       onCommit: ({ segment, offset }) => this.#segments.set(segment, offset),
       onFailure: (_error, _records, bytesFreed) => this.#release(bytesFreed),
     });

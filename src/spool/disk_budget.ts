@@ -49,6 +49,11 @@ export class DiskBudget implements SpaceBudget {
     return Number(Atomics.load(this.#cells, MAX));
   }
 
+  /** What is beyond a smaller bound stays; nothing is added until there is room again. */
+  set bytesMax(bytes: number) {
+    Atomics.store(this.#cells, MAX, BigInt(bytes));
+  }
+
   /** Sets the bytes that may be taken from now on before too little is free on the volume. */
   set roomOnVolume(bytes: number) {
     Atomics.store(this.#cells, ROOM, BigInt(Math.floor(bytes)));

@@ -77,7 +77,9 @@ export class PartitionReader {
     this.#backlogWalk = openWalk();
     this.#heldBack = new HeldProjects({
       pool: this.#pool,
-      recordAgeMsMax: options.recordAgeMsMax,
+      get recordAgeMsMax() {
+        return options.recordAgeMsMax;
+      },
       stretchesMax: options.heldStretchesMax ?? HELD_STRETCHES_MAX,
     });
     const common = {

@@ -57,6 +57,9 @@ export class PartitionWriter {
     const firstSequence = this.#control.position().sequence;
     this.#appender = new SegmentAppender({
       ...options,
+      get segmentBytesMax() {
+        return options.segmentBytesMax;
+      },
       firstSegment,
       firstSequence,
       onCommit: (commit) => this.#committed(commit),

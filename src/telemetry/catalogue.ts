@@ -225,6 +225,13 @@ export const METRICS = {
     "Age of the upstream's global configuration (mode managed).",
   ),
 
+  configReloads: counter("config_reloads", "Loads of the configuration while the node runs.", {
+    result: ["applied", "unchanged", "invalid", "failed"],
+  }),
+  configReloadedAt: gauge(
+    "config_last_reload_success_timestamp_seconds",
+    "When the configuration was last loaded without an error, seconds since the epoch.",
+  ),
   workerRestarts: counter("worker_restarts", "Lane halves restarted after they died.", {
     half: ["ingest", "forward"],
   }),

@@ -77,7 +77,8 @@ const DECODERS: Readonly<Record<ZlibCoding, Coder>> = {
 export class BodyEncoder {
   readonly #refused = new Set<BodyEncoding>();
 
-  constructor(readonly choice: EncodingChoice, readonly decodedBytesMax: number) {}
+  /** Both may change; what is being coded goes on as it began. */
+  constructor(public choice: EncodingChoice, public decodedBytesMax: number) {}
 
   /** The upstream does not take this encoding; false when that was known. */
   refuse(encoding: BodyEncoding): boolean {

@@ -40,7 +40,7 @@ const log = logger("upstream");
 const SERVER_ERRORS_MAX = 3;
 const WARNING_INTERVAL_MS = 60_000;
 
-/** Options of {@link Forwarder}; times in milliseconds. */
+/** Options of {@link Forwarder}; times in milliseconds. Numbers are read at use, and may change. */
 export interface ForwarderOptions<Job extends ForwardJob = ForwardJob> {
   /** Closed by {@link Forwarder.stop}. Should allow one connection more than `maxConcurrent`, for probes. */
   readonly client: Pick<HttpClient, "send" | "close" | "connections">;
@@ -91,6 +91,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     this.#isHeld = options.isHeld ?? false;
     this.#reach = new Reachability({
       ...options,
+      timing: options,
       probe: (signal) => this.#send(probeRequest(options.signer.idHeaders()), signal),
       onChange: () => this.#wake(),
     });
@@ -136,10 +137,11 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   }
 
   async #pull(): Promise<void> {
-    const { source, maxConcurrent, permits } = this.#o;
+    const { source, permits } = this.#o;
     while (!this.#stop.signal.aborted) {
       if (
-        this.#inFlight >= maxConcurrent || this.#reach.isHeld || this.#isHeld || permits?.tryTake() === false
+        this.#inFlight >= this.#o.maxConcurrent || this.#reach.isHeld || this.#isHeld ||
+        permits?.tryTake() === false
       ) {
         await this.#change();
         continue;
@@ -263,8 +265,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   }
 
   #retryDelayMs(attempts: number): number {
-    const { retryDelayMs, retryIntervalMsMax, random } = this.#o;
-    const backoff = retryBackoff(retryDelayMs, retryIntervalMsMax, random);
+    const backoff = retryBackoff(this.#o, this.#o.random);
     backoff.attempts = attempts;
     return backoff.next();
   }

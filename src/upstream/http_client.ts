@@ -36,7 +36,7 @@ const SWEEP_MS = 100;
 /** Slowest line a large body is given time for: 64 kB/s. */
 export const BODY_BYTES_PER_MS = 64;
 
-/** Options of {@link HttpClient}; times in milliseconds, sizes in bytes. */
+/** Options of {@link HttpClient}; times in milliseconds, sizes in bytes. Numbers are read at use, and may change. */
 export interface HttpClientOptions {
   readonly target: UpstreamTarget;
   readonly clock: Clock;
@@ -75,11 +75,15 @@ export class HttpClient {
     this.#o = options;
     this.#dial = options.dial ?? denoDial(options.caCerts);
     const limits: ConnectionLimits = {
-      writeTimeoutMs: options.writeTimeoutMs ?? options.totalTimeoutMs,
+      get writeTimeoutMs() {
+        return options.writeTimeoutMs ?? options.totalTimeoutMs;
+      },
       firstByteTimeoutMs: options.firstByteTimeoutMs ?? Infinity,
       idleTimeoutMs: options.idleTimeoutMs,
       headBytesMax: options.headBytesMax,
-      bodyBytesMax: options.bodyBytesMax,
+      get bodyBytesMax() {
+        return options.bodyBytesMax;
+      },
     };
     this.#owner = {
       clock: options.clock,

@@ -17,7 +17,8 @@ const REACHABLE: OutageState = { kind: "reachable" };
 export class Outage {
   #state: OutageState = REACHABLE;
 
-  constructor(readonly graceMs: number) {}
+  /** @param graceMs how long network errors may last before they are an outage */
+  constructor(readonly graceMs: () => number) {}
 
   get state(): OutageState {
     return this.#state;
@@ -30,7 +31,7 @@ export class Outage {
   /** A request ended in a network error; true when that makes it an outage. */
   failed(nowMs: number): boolean {
     if (this.#state.kind === "reachable") this.#state = { kind: "grace", sinceMs: nowMs };
-    if (this.#state.kind !== "grace" || nowMs - this.#state.sinceMs < this.graceMs) return false;
+    if (this.#state.kind !== "grace" || nowMs - this.#state.sinceMs < this.graceMs()) return false;
     this.#state = { kind: "outage", sinceMs: this.#state.sinceMs };
     return true;
   }

@@ -20,8 +20,31 @@ const JITTER = 0.3;
 const PROBE_DELAY_MS = 1000;
 
 /** Delays between tries at an upstream (control reference, section 11), with jitter so that nodes do not march in step. */
-export function retryBackoff(baseMs: number, maxMs: number, random: () => number = Math.random): Backoff {
-  return new Backoff({ baseMs, factor: FACTOR, maxMs, jitter: JITTER, random });
+export function retryBackoff(
+  timing: Pick<RetryTiming, "retryDelayMs" | "retryIntervalMsMax">,
+  random: () => number = Math.random,
+): Backoff {
+  return new Backoff({
+    get baseMs() {
+      return timing.retryDelayMs;
+    },
+    get maxMs() {
+      return timing.retryIntervalMsMax;
+    },
+    factor: FACTOR,
+    jitter: JITTER,
+    random,
+  });
+}
+
+/** When to try again; read at use, milliseconds. */
+export interface RetryTiming {
+  /** First delay. */
+  readonly retryDelayMs: number;
+  /** Ceiling of all delays. */
+  readonly retryIntervalMsMax: number;
+  /** How long network errors may last before they are an outage. */
+  readonly outageGraceMs: number;
 }
 
 /** Delays of what asks the upstream on its own account: at once, then from a second on (control reference, section 11). */
@@ -33,9 +56,7 @@ export function queryBackoff(maxMs: number, random: () => number = Math.random):
 export interface ReachabilityOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly retryDelayMs: number;
-  readonly retryIntervalMsMax: number;
-  readonly outageGraceMs: number;
+  readonly timing: RetryTiming;
   readonly random?: () => number;
   /** Asks the upstream for a sign of life; null when the question was given up. */
   probe(signal: AbortSignal): Promise<ForwardResult | null>;
@@ -54,8 +75,8 @@ export class Reachability {
 
   constructor(options: ReachabilityOptions) {
     this.#o = options;
-    this.#outage = new Outage(options.outageGraceMs);
-    this.#holds = retryBackoff(options.retryDelayMs, options.retryIntervalMsMax, options.random);
+    this.#outage = new Outage(() => options.timing.outageGraceMs);
+    this.#holds = retryBackoff(options.timing, options.random);
   }
 
   get outage(): OutageState {
@@ -104,7 +125,8 @@ export class Reachability {
   }
 
   async #probe(signal: AbortSignal): Promise<void> {
-    const delays = retryBackoff(PROBE_DELAY_MS, this.#o.retryIntervalMsMax, this.#o.random);
+    const { retryIntervalMsMax } = this.#o.timing;
+    const delays = retryBackoff({ retryDelayMs: PROBE_DELAY_MS, retryIntervalMsMax }, this.#o.random);
     while (!signal.aborted) {
       await this.#o.clock.sleep(delays.next(), signal);
       if (signal.aborted) return;

@@ -10,11 +10,17 @@ export const ID_KIND = uuid;
 
 /** `credentials.json`: identity of this node at its upstream (control reference, sections 2 and 3). */
 export const credentialsSchema = section({
-  id: field(ID_KIND, { default: "", derived: true, about: "Id of this node" }),
-  public_key: field(base64url(SEED_CHARS), { default: "", derived: true, about: "Ed25519 public key" }),
+  id: field(ID_KIND, { default: "", derived: true, effect: "restart", about: "Id of this node" }),
+  public_key: field(base64url(SEED_CHARS), {
+    default: "",
+    derived: true,
+    effect: "restart",
+    about: "Ed25519 public key",
+  }),
   secret_key: field(base64url(SEED_CHARS, KEY_PAIR_CHARS), {
     default: "",
     derived: true,
+    effect: "restart",
     about: "Ed25519 secret key, as seed or as seed and public key",
     secret: true,
   }),

@@ -33,83 +33,100 @@ export const LANES_MAX = 64;
 export const listenerSection = section({
   exposure: field(choice("internet", "load_balancer"), {
     default: "internet",
+    effect: "restart",
     about:
       "Who connects: anyone (`internet`: timeouts for slow clients), or a balancer that already bounds them " +
       "(`load_balancer`: less work per request, HTTP/2)",
   }),
   trusted_proxies: field(networks, {
     default: PRIVATE_NETWORKS,
+    effect: "restart",
     about: "Peers whose word about the client's address is taken (`X-Forwarded-For` and the like)",
   }),
   drain_delay: field(duration({ unit: "s" }), {
     default: "0s",
+    effect: "reload",
     about:
       "How long a stopping node goes on accepting while it already reports not ready; balancers want seconds",
   }),
   header_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "10s",
+    effect: "restart",
     about: "Longest time for the head of a request (exposure `internet`)",
   }),
   body_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "30s",
+    effect: "reload",
     about: "Longest pause between two parts of a body, and the span over which `body_rate_min` is averaged",
   }),
   body_rate_min: field(byteSize(), {
     default: 500,
+    effect: "reload",
     about: "Least bytes per second of a body; slower ones are answered with 408; 0 for no bound",
   }),
   request_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "5m",
+    effect: "reload",
     about: "Longest time for a body, plus a second for each 16 KiB of it that has arrived",
   }),
   idle_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "75s",
+    effect: "restart",
     about: "How long a connection may stay open without a request (exposure `internet`)",
   }),
   connections_per_address: field(count(1), {
     default: 1000,
+    effect: "reload",
     about:
       "Connections of one client address, of one /64 for IPv6, over all lanes (exposure `internet`); further ones are " +
       "reset. Trusted proxies are not bounded",
   }),
   proxy_protocol: field(choice("off", "trusted"), {
     default: "off",
+    effect: "restart",
     about:
       "`trusted`: every connection from `trusted_proxies` begins with a PROXY header, version 1 or 2, which says who the " +
       "client is; without one it is closed (exposure `internet`)",
   }),
   hosts: field(hosts, {
     default: [],
+    effect: "restart",
     about:
       "Names under which the node is called, `*.` for subdomains; requests for other hosts are answered with 421. " +
       "None listed means any; health checks are answered under any name",
   }),
   tls_certificates: field(certificates, {
     default: [],
+    effect: "restart",
     about:
       "Further certificates as `{cert: PATH, key: PATH}`, chosen by the host a client asks for (exposure `internet`)",
   }),
   hsts_max_age: field(nullable(duration({ unit: "s" })), {
     default: null,
+    effect: "restart",
     about: "Answers over TLS tell browsers to come over TLS alone for this long",
   }),
   tunnel: section({
     path: field(nullable(path), {
       default: null,
+      effect: "restart",
       about:
         "Path that takes envelopes of browser SDKs with the option `tunnel`; the DSN in the envelope says whose they are",
     }),
     allowed_hosts: field(hosts, {
       default: [],
+      effect: "reload",
       about: "Hosts of DSNs that may pass the tunnel beside that of `relay.upstream`; `*.` for subdomains",
     }),
     project_ids: field(projectIds, {
       default: [],
+      effect: "reload",
       about: "Projects that may pass the tunnel; none listed means any",
     }),
   }),
   body_memory: field(byteSize(1), {
     default: "512MiB",
+    effect: "reload",
     about: "Bytes of request bodies held at once per lane; beyond it requests are answered with 503",
   }),
 });
@@ -118,12 +135,21 @@ export const listenerSection = section({
 export const lanesField = field(orAuto(count(1, LANES_MAX)), {
   default: "`auto`: half the processors, at least 1",
   derived: true,
+  effect: "restart",
   about: "Lanes, each a listener, a spool partition and a forwarder of its own; at most 64",
 });
 
 /** `admin`: the listener for operators. */
 export const adminSection = section({
-  enabled: field(flag, { default: true, about: "Whether there is an admin listener" }),
-  host: field(address, { default: "127.0.0.1", about: "Address of metrics and the status page" }),
-  port: field(port, { default: 3080, about: "Port of the admin listener; 0 takes any free one" }),
+  enabled: field(flag, { default: true, effect: "restart", about: "Whether there is an admin listener" }),
+  host: field(address, {
+    default: "127.0.0.1",
+    effect: "restart",
+    about: "Address of metrics and the status page",
+  }),
+  port: field(port, {
+    default: 3080,
+    effect: "restart",
+    about: "Port of the admin listener; 0 takes any free one",
+  }),
 });

@@ -18,11 +18,13 @@ const none = { about: "", effect: "none" } as const;
 export const loggingSection = section({
   level: field(choice("off", "error", "warn", "info", "debug", "trace"), {
     default: "info",
+    effect: "reload",
     about: "Least severe level that is logged, to standard error",
   }),
   format: field(orAuto(choice("pretty", "simplified", "json")), {
     default: "`auto`: `pretty` on a terminal, else `simplified`",
     derived: true,
+    effect: "reload",
     about: "Form of log lines: coloured, plain or JSON",
   }),
   enable_backtraces: field(flag, { ...none, default: false }),
@@ -34,11 +36,13 @@ export const healthSection = section({
   refresh_interval_ms: field(duration({ unit: "ms" }), { ...none, default: 3000 }),
   max_memory_bytes: field(nullable(count(1)), {
     default: null,
+    effect: "restart",
     about:
       "Memory of the process that counts as pressure 1; to be set in a container whose memory is bounded",
   }),
   max_memory_percent: field(ratio, {
     default: 0.95,
+    effect: "restart",
     about: "The same as a share of the machine's memory, 0 to 1; the lower of the two counts",
   }),
   probe_timeout_ms: field(duration({ unit: "ms" }), { ...none, default: 900 }),

@@ -9,48 +9,63 @@ const ignored = () => field(anything, { ...none, default: null });
 export const cacheSection = section({
   project_request_full_config: field(flag, {
     default: false,
+    effect: "restart",
     about: "Whether quotas and sampling are asked for, too; an upstream gives them to internal relays only",
   }),
   project_expiry: field(duration({ unit: "s", minMs: 1 }), {
     default: 300,
+    effect: "restart",
     about: "Age from which on a project's state is fetched again when it is used (mode `managed`)",
   }),
   project_grace_period: field(duration({ unit: "s" }), {
     default: 120,
+    effect: "restart",
     about: "How long a state is used beyond that while it is fetched; an upstream that is away prolongs it",
   }),
   project_refresh_interval: field(nullable(duration({ unit: "s" })), {
     default: null,
+    effect: "restart",
     about:
       "Age at which a state is fetched again although nobody uses it; between `project_grace_period` and the sum of both",
   }),
   projects_max: field(count(1), {
     default: 50000,
+    effect: "restart",
     about: "Public keys whose states are known at once; beyond it those go that were not wanted for longest",
   }),
   relay_expiry: field(duration({ unit: "s" }), {
     default: 3600,
+    effect: "restart",
     about: "How long the public key of a relay downstream is believed",
   }),
   miss_expiry: field(duration({ unit: "s" }), {
     default: 60,
+    effect: "restart",
     about: "How long an unknown relay downstream is not asked for again",
   }),
   batch_interval: field(duration({ unit: "ms" }), {
     default: 100,
+    effect: "restart",
     about: "How long keys are gathered before their states are fetched together",
   }),
   downstream_relays_batch_interval: field(duration({ unit: "ms" }), {
     default: 100,
+    effect: "restart",
     about: "The same for public keys of relays downstream",
   }),
-  batch_size: field(count(1), { default: 500, about: "Most keys of one request for states" }),
+  batch_size: field(count(1), {
+    default: 500,
+    effect: "restart",
+    about: "Most keys of one request for states",
+  }),
   file_interval: field(duration({ unit: "s", minMs: 1 }), {
     default: 10,
+    effect: "reload",
     about: "How often the files in `projects` are read again",
   }),
   global_config_fetch_interval: field(duration({ unit: "s", minMs: 1 }), {
     default: 10,
+    effect: "restart",
     about: "How often the global configuration is fetched (mode `managed`)",
   }),
   eviction_interval: ignored(),
@@ -64,10 +79,12 @@ export const cacheSection = section({
 export const authSection = section({
   ready: field(choice("authenticated", "always"), {
     default: "authenticated",
+    effect: "reload",
     about: "Whether a node in mode `managed` is ready only while its upstream knows it",
   }),
   static_relays: field(staticRelays, {
     default: {},
+    effect: "restart",
     about:
       "Relays downstream by id, each with its `public_key` and whether it is `internal`; others are asked for upstream",
   }),
@@ -78,12 +95,14 @@ export const authSection = section({
 export const outcomesSection = section({
   emit_outcomes: field(orWord("as_client_reports", flag), {
     default: "as_client_reports",
+    effect: "restart",
     about:
       "Whether the upstream is told what did not reach it, in client reports; `true` means the same, as " +
       "upstreams no longer take raw outcomes",
   }),
   report_interval: field(duration({ unit: "s", minMs: 1 }), {
     default: 60,
+    effect: "restart",
     about: "How long outcomes are added up before a client report tells of them",
   }),
   batch_size: field(count(1), { ...none, default: 1000 }),
@@ -96,6 +115,7 @@ export const outcomesSection = section({
 export const routingSection = section({
   accept_unknown_items: field({ ...flag, read: (raw) => raw === null || flag.read(raw) }, {
     default: true,
+    effect: "reload",
     about: "Whether items of an unknown type are forwarded; when false they are dropped",
   }),
 });

@@ -3,6 +3,7 @@ import {
   address,
   anything,
   choice,
+  duration,
   flag,
   nullable,
   port,
@@ -25,43 +26,68 @@ const none = { default: null, effect: "none", about: "" } as const;
 export const relaySection = section({
   mode: field(choice("managed", "proxy", "static"), {
     default: "managed",
+    effect: "restart",
     about:
       "Where project states come from: nowhere (`proxy`), `projects/*.json` (`static`), the upstream (`managed`)",
   }),
-  upstream: field(upstreamUrl, { default: "https://sentry.io/", about: "Where envelopes are forwarded to" }),
+  upstream: field(upstreamUrl, {
+    default: "https://sentry.io/",
+    effect: "restart",
+    about: "Where envelopes are forwarded to",
+  }),
   host: field(address, {
     default: "`127.0.0.1`, in a Docker container `0.0.0.0`",
     derived: true,
+    effect: "restart",
     about: "Address the ingestion listener is bound to",
   }),
-  port: field(port, { default: 3000, about: "Port of the ingestion listener; 0 takes any free one" }),
+  port: field(port, {
+    default: 3000,
+    effect: "restart",
+    about: "Port of the ingestion listener; 0 takes any free one",
+  }),
   internal_host: field(nullable(address), {
     default: null,
+    effect: "restart",
     about:
       "Address of a second listener for `/api/relay/*`; that listener exists when either half is set, and the " +
       "other half is taken from `relay.host` or `relay.port`",
   }),
-  internal_port: field(nullable(port), { default: null, about: "Port of the second listener" }),
+  internal_port: field(nullable(port), {
+    default: null,
+    effect: "restart",
+    about: "Port of the second listener",
+  }),
   override_project_ids: field(flag, {
     default: false,
+    effect: "reload",
     about: "Take the project id from the project's state instead of checking the one in the request",
   }),
   instance: field(text, { ...none, default: "default" }),
   advertised_upstream: field(nullable(upstreamUrl), {
     default: null,
+    effect: "restart",
     about: "Told to relays downstream as the place to send envelopes to",
   }),
-  config_reload_interval: field(anything, none),
+  config_reload_interval: field(nullable(duration({ unit: "s" })), {
+    default: null,
+    effect: "reload",
+    about:
+      "How often the configuration's files are looked at, to be loaded again once they changed; 0 is as often as can be",
+  }),
   tls_port: field(nullable(port), {
     default: null,
+    effect: "restart",
     about: "Port of the ingestion listener with TLS, beside the plain one; 0 takes any free one",
   }),
   tls_cert_path: field(nullable(text), {
     default: null,
+    effect: "restart",
     about: "Certificate and its chain, PEM; a renewed file is taken into use within seconds",
   }),
   tls_key_path: field(nullable(text), {
     default: null,
+    effect: "restart",
     about: "Key of the certificate, PEM, without a password",
   }),
   tls_identity_path: field(noPkcs12, none),

@@ -22,14 +22,14 @@ export interface TunnelRules {
 }
 
 /** Endpoint for envelopes that name their DSN. */
-export function tunnelEndpoint(deps: IngestionDeps, { hosts, projectIds }: TunnelRules): Endpoint {
+export function tunnelEndpoint(deps: IngestionDeps, rules: TunnelRules): Endpoint {
   return async (request) => {
     const body = await deps.bodies.read(request, deps.maxEnvelopeBytes);
     try {
       const { auth, dsn } = envelopeAuth(body.decoded);
       const projectId = dsn.projectId ?? "";
-      if (!hosts.some((pattern) => isHostOf(dsn.host, pattern))) throw refused("host");
-      if (projectIds.length > 0 && !projectIds.includes(projectId)) throw refused("project");
+      if (!rules.hosts.some((pattern) => isHostOf(dsn.host, pattern))) throw refused("host");
+      if (rules.projectIds.length > 0 && !rules.projectIds.includes(projectId)) throw refused("project");
       return await submitEnvelope(deps, request, { projectId, auth, checked: false }, body);
     } finally {
       body.release();

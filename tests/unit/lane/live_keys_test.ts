@@ -1,0 +1,88 @@
+/** That the marks beside the keys are true: a value that counts at once must be one that somebody is told of. */
+import { assert, assertEquals } from "@std/assert";
+import { changedKeys } from "../../../src/config/config_change.ts";
+import { CONFIG_KEYS } from "../../../src/config/config.ts";
+import { loadConfig, type LoadedConfig } from "../../../src/config/load_config.ts";
+import { createConnectionCounts } from "../../../src/listener/connection_gate.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { GuardControl } from "../../../src/lane/guard_control.ts";
+import { forwardSettings, ingestSettings } from "../../../src/lane/half_options.ts";
+import { fakeSources } from "../../support/fake_sources.ts";
+
+/** Keys whose values the control plane reads from the configuration in force, and who does. */
+const CONTROL_PLANE: Readonly<Record<string, string>> = {
+  "relay.config_reload_interval": "ConfigControl.watch",
+  "relay.override_project_ids": "ProjectDirectory.configure",
+  "cache.file_interval": "ProjectDirectory.configure",
+  "listener.drain_delay": "Node.drain",
+  "limits.shutdown_timeout": "Node.drain",
+  "logging.level": "configureLogging",
+  "logging.format": "configureLogging",
+  "auth.ready": "Node.status",
+};
+
+/** Settings without which some keys mean nothing. */
+const BASE: Readonly<Record<string, unknown>> = { "listener.tunnel.path": "/t", "spool.ack": "memory" };
+
+/** Some value of every kind. */
+const VALUES: readonly unknown[] = [
+  true,
+  false,
+  0.37,
+  7,
+  7777777,
+  "7s",
+  ["192.0.2.0/24"],
+  ["x.example"],
+  ["77"],
+  "debug",
+  "json",
+  "gzip",
+  "always",
+];
+
+function load(settings: Readonly<Record<string, unknown>>): LoadedConfig {
+  const list = Object.entries({ ...BASE, ...settings }).map(([key, value]) => ({
+    key,
+    value,
+    origin: { kind: "flag", name: "test" } as const,
+  }));
+  return loadConfig({ settings: list, sources: fakeSources() });
+}
+
+/** A configuration that differs from the plain one in this key. */
+function changed(plain: LoadedConfig, key: string): LoadedConfig {
+  for (const value of VALUES) {
+    try {
+      const other = load({ [key]: value });
+      if (changedKeys(plain, other).some((change) => change.key === key)) return other;
+    } catch {
+      // Not a value of this kind.
+    }
+  }
+  throw new Error(`no value of the list suits ${key}`);
+}
+
+const EDGE = {
+  connectionCounts: createConnectionCounts(1),
+  tls: null,
+  guard: new GuardControl(load({}).config, systemClock).buffers,
+};
+
+const toldToLanes = (loaded: LoadedConfig): string =>
+  JSON.stringify([ingestSettings(loaded, { plain: 0, tls: null }, EDGE), forwardSettings(loaded, false)]);
+
+Deno.test("live keys: what counts at once reaches the lanes, or is read by the control plane", () => {
+  const plain = load({});
+  const told = toldToLanes(plain);
+  const unheard = CONFIG_KEYS.filter(({ key, effect }) =>
+    effect === "reload" && !(key in CONTROL_PLANE) && toldToLanes(changed(plain, key)) === told
+  );
+  assertEquals(unheard.map(({ key }) => key), []);
+});
+
+Deno.test("live keys: the list of those of the control plane is true", () => {
+  for (const name of Object.keys(CONTROL_PLANE)) {
+    assert(CONFIG_KEYS.some(({ key, effect }) => key === name && effect === "reload"), name);
+  }
+});
