@@ -1,15 +1,18 @@
 /**
  * The checkpoint of a partition: which records of its segments need not be sent again.
  *
- * One small file, replaced as a whole: a line of JSON and a line with its CRC-32. It is a saving, never a necessity:
+ * One small file, replaced as a whole: a line of JSON and a line with its CRC-32. Of the settled ranges of a segment it
+ * has the distances from one bound to the next, because there may be a million. It is a saving, never a necessity:
  * without it, or when it is damaged, every record on disk is sent again. What it must never do is to call something
  * settled that is not; so the numbers it names are never given to new segments (`highest`).
  */
 import { crc32 } from "node:zlib";
-import type { ByteRange } from "./range_set.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
 const NAME = "checkpoint";
+const VERSION = 2;
+/** A line with a CRC-32 in decimal. */
+const CHECKSUM_BYTES_MAX = 12;
 
 /** Files of a partition's folder that belong to its checkpoint. */
 export const CHECKPOINT_FILES: ReadonlySet<string> = new Set([NAME, `${NAME}.tmp`]);
@@ -18,8 +21,8 @@ export const CHECKPOINT_FILES: ReadonlySet<string> = new Set([NAME, `${NAME}.tmp
 export interface Checkpoint {
   /** Highest segment number known when it was written. */
   readonly highest: number;
-  /** Settled ranges by segment; segments without any are left out. */
-  readonly segments: ReadonlyMap<number, readonly ByteRange[]>;
+  /** Start and end of each settled range by segment, ascending; segments without any are left out. */
+  readonly segments: ReadonlyMap<number, readonly number[]>;
 }
 
 /** What a checkpoint file held. */
@@ -29,7 +32,7 @@ export type CheckpointState = "read" | "missing" | "damaged";
 interface Stored {
   readonly version: number;
   readonly highest: number;
-  readonly segments: readonly (readonly [segment: number, ranges: readonly ByteRange[]])[];
+  readonly segments: readonly (readonly [segment: number, distances: readonly number[]])[];
 }
 
 const encoder = new TextEncoder();
@@ -54,11 +57,22 @@ export async function readCheckpoint(
   }
 }
 
-/** Replaces the checkpoint of a partition, durably. */
-export function writeCheckpoint(storage: Storage, folder: string, checkpoint: Checkpoint): Promise<void> {
-  const { highest, segments } = checkpoint;
-  const json = JSON.stringify({ version: 1, highest, segments: [...segments] });
-  return storage.replaceFile(`${folder}/${NAME}`, encoder.encode(`${json}\n${crc32(json)}\n`));
+/** Replaces the checkpoint of a partition, durably. The bounds of a segment are asked for one after the other. */
+export function writeCheckpoint(
+  storage: Storage,
+  folder: string,
+  { highest, segments }: {
+    readonly highest: number;
+    readonly segments: Iterable<readonly [segment: number, bounds: readonly number[]]>;
+  },
+): Promise<void> {
+  const parts: string[] = [];
+  for (const [segment, bounds] of segments) parts.push(`[${segment},[${distances(bounds)}]]`);
+  const json = `{"version":${VERSION},"highest":${highest},"segments":[${parts.join(",")}]}`;
+  const bytes = new Uint8Array(json.length + CHECKSUM_BYTES_MAX);
+  const { written } = encoder.encodeInto(json, bytes);
+  const end = encoder.encodeInto(`\n${crc32(bytes.subarray(0, written))}\n`, bytes.subarray(written)).written;
+  return storage.replaceFile(`${folder}/${NAME}`, bytes.subarray(0, written + end));
 }
 
 /** Removes the checkpoint of a partition that is being given up. */
@@ -76,6 +90,20 @@ function decode(bytes: Uint8Array): Checkpoint | null {
   const [json, checksum, rest] = decoder.decode(bytes).split("\n");
   if (json === undefined || checksum !== String(crc32(json)) || rest !== "") return null;
   const { version, highest, segments } = JSON.parse(json) as Stored;
-  if (version !== 1) return null;
-  return { highest, segments: new Map(segments) };
+  if (version !== VERSION) return null;
+  return { highest, segments: new Map(segments.map(([segment, gaps]) => [segment, boundsOf(gaps)])) };
+}
+
+function distances(bounds: readonly number[]): string {
+  let last = 0;
+  return bounds.map((bound) => {
+    const distance = bound - last;
+    last = bound;
+    return distance;
+  }).join(",");
+}
+
+function boundsOf(distances: readonly number[]): number[] {
+  let last = 0;
+  return distances.map((distance) => last += distance);
 }

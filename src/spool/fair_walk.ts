@@ -16,6 +16,7 @@ import { stretchOf } from "./held_projects.ts";
 import type { FoundRecord, SegmentWalk, SpoolLoss, Stretch } from "./segment_walk.ts";
 import { StretchCursor, unread } from "./stretch_cursor.ts";
 import { type RecordStretch, StretchList, type StretchPool } from "./stretch_list.ts";
+import { type InLine, TurnLine } from "./turn_line.ts";
 
 /** Records read ahead for each one handed out. */
 const READ_AHEAD = 8;
@@ -46,7 +47,7 @@ export interface FairWalkOptions {
 }
 
 /** What is known of one project's records. */
-interface Queue {
+interface Queue extends InLine<Queue> {
   readonly projectHash: number;
   /** In memory, the next one first. */
   held: FoundRecord[];
@@ -64,9 +65,9 @@ export class FairWalk {
   readonly #cursor: StretchCursor;
   readonly #queues = new Map<number, Queue>();
   /** Those with something in memory, in the order of their turns. */
-  readonly #ready = new Set<Queue>();
+  readonly #ready = new TurnLine<Queue>();
   /** Those with nothing in memory but something on disk. */
-  readonly #starving = new Set<Queue>();
+  readonly #starving = new TurnLine<Queue>();
   #held = 0;
   #heldBytes = 0;
   #released = 0;
@@ -128,8 +129,8 @@ export class FairWalk {
     this.#uncount(queue.putOff);
     evicted.append(queue.released);
     evicted.append(queue.putOff);
-    this.#cursor.forget(queue);
     this.#settleState(queue);
+    this.#closeIfDone();
     return evicted;
   }
 
@@ -143,7 +144,7 @@ export class FairWalk {
     this.#readAhead();
     const found = this.#take();
     if (found) return found;
-    return this.#reading || this.#failure || this.#starving.size > 0 ? this.#nextLater() : null;
+    return this.#reading || this.#failure || this.#starving.first ? this.#nextLater() : null;
   }
 
   /** Gives files back, after what is being read. */
@@ -163,9 +164,9 @@ export class FairWalk {
       }
       const found = this.#take();
       if (found) return found;
-      if (this.#isDry && this.#starving.size === 0) return null;
+      if (this.#isDry && !this.#starving.first) return null;
       this.#readAhead();
-      if (!this.#reading && this.#held === 0 && this.#starving.size === 0) return null;
+      if (!this.#reading && this.#held === 0 && !this.#starving.first) return null;
     }
   }
 
@@ -189,11 +190,10 @@ export class FairWalk {
 
   #readStarving(): void {
     if (this.#reading) return;
-    for (const queue of this.#starving) {
-      if (!this.#hasRoom(queue, null)) return;
-      this.#wasRefill = true;
-      return this.#read(this.#refill(queue));
-    }
+    const queue = this.#starving.first;
+    if (!queue || !this.#hasRoom(queue, null)) return;
+    this.#wasRefill = true;
+    this.#read(this.#refill(queue));
   }
 
   /** Keeps at most one read under way. Its failure waits for whoever asks next. */
@@ -204,6 +204,7 @@ export class FairWalk {
       })
       .finally(() => {
         this.#reading = null;
+        this.#closeIfDone();
       });
   }
 
@@ -236,7 +237,8 @@ export class FairWalk {
     if (!queue) {
       const { pool } = this.#o;
       const [released, putOff] = [new StretchList(pool), new StretchList(pool)];
-      queue = { projectHash, held: [], released, putOff, isRefilling: false, failures: 0 };
+      const nowhere = { line: null, before: null, behind: null };
+      queue = { projectHash, held: [], released, putOff, isRefilling: false, failures: 0, ...nowhere };
       this.#queues.set(projectHash, queue);
     }
     return queue;
@@ -245,11 +247,10 @@ export class FairWalk {
   /** Puts a queue where it belongs by what it has. */
   #settleState(queue: Queue): void {
     const isOnDisk = queue.released.length > 0 || queue.putOff.length > 0;
-    if (queue.held.length > 0) this.#ready.add(queue);
-    else this.#ready.delete(queue);
-    if (queue.held.length === 0 && isOnDisk) this.#starving.add(queue);
-    else this.#starving.delete(queue);
-    if (queue.held.length === 0 && !isOnDisk && !queue.isRefilling) this.#queues.delete(queue.projectHash);
+    if (queue.held.length > 0) return this.#ready.join(queue);
+    if (isOnDisk) return this.#starving.join(queue);
+    queue.line?.leave(queue);
+    if (!queue.isRefilling) this.#queues.delete(queue.projectHash);
   }
 
   #hasRoom({ held }: Queue, found: FoundRecord | null): boolean {
@@ -286,8 +287,8 @@ export class FairWalk {
 
   /** The first record of the project whose turn it is; that project goes to the end of the line. */
   #take(): FoundRecord | null {
-    for (const queue of this.#ready) {
-      this.#ready.delete(queue);
+    for (let queue = this.#ready.first; queue; queue = this.#ready.first) {
+      this.#ready.leave(queue);
       this.#shed(queue);
       const found = queue.held.shift();
       if (found) this.#forget(found);
@@ -326,14 +327,13 @@ export class FairWalk {
     const stretch = this.#unlist(queue, isReleased);
     queue.isRefilling = true;
     let { from, records } = stretch;
-    this.#cursor.open(queue, stretch);
     try {
+      this.#cursor.open(stretch);
       while (from < stretch.to && this.#hasRoom(queue, null)) {
         const next = this.#cursor.next();
         const found = next instanceof Promise ? await next : next;
         if (!found) {
-          from = this.#cursor.end;
-          if (from < stretch.to) this.#cursor.reopen({ ...stretch, from });
+          from = stretch.to;
         } else if (queue.held.length === 0 && this.#o.isStale(found)) {
           this.#giveAway(queue, { ...stretch, from, records });
           from = stretch.to;
@@ -351,15 +351,15 @@ export class FairWalk {
       from = to;
     } finally {
       queue.isRefilling = false;
-      if (from < stretch.to) {
-        this.#relist(queue, { ...stretch, from, records }, isReleased);
-        this.#cursor.leave(queue, from);
-      } else {
-        queue.failures = 0;
-        this.#cursor.close();
-      }
+      if (from < stretch.to) this.#relist(queue, { ...stretch, from, records }, isReleased);
+      else queue.failures = 0;
       this.#settleState(queue);
     }
+  }
+
+  /** Between two stretches the file stays open, but not longer than there are any. */
+  #closeIfDone(): void {
+    if (this.#reading === null && this.#putOff + this.#released === 0) this.#cursor.close();
   }
 
   #unlist({ released, putOff }: Queue, isReleased: boolean): RecordStretch {

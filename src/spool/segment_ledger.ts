@@ -58,8 +58,8 @@ export class SegmentLedger {
     this.#o = options;
     this.#highest = Math.max(checkpoint.highest, existing.at(-1) ?? 0);
     for (const number of existing) {
-      const ranges = checkpoint.segments.get(number);
-      if (ranges) this.#segments.set(number, { settled: RangeSet.from(ranges), end: null });
+      const bounds = checkpoint.segments.get(number);
+      if (bounds) this.#segments.set(number, { settled: RangeSet.from(bounds), end: null });
     }
   }
 
@@ -143,9 +143,7 @@ export class SegmentLedger {
     const startMs = this.#o.clock.monotonic();
     try {
       const failures = await this.#deleteFinished();
-      const segments = new Map(
-        [...this.#segments].map(([number, { settled }]) => [number, settled.toRanges()] as const),
-      );
+      const segments = this.#bounds();
       await writeCheckpoint(this.#o.storage, this.#o.folder, { highest: this.#highest, segments });
       this.#writeMs = this.#o.clock.monotonic() - startMs;
       failures.push(...await this.#deleteBodies(bodies.splice(0)));
@@ -155,6 +153,13 @@ export class SegmentLedger {
       this.#isDirty = true;
       this.#schedule();
       throw error;
+    }
+  }
+
+  *#bounds(): Generator<readonly [number, readonly number[]]> {
+    for (const [number, { settled }] of this.#segments) {
+      const bounds = settled.bounds();
+      if (bounds.length > 0) yield [number, bounds];
     }
   }
 

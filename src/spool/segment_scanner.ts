@@ -35,6 +35,8 @@ const END: ScanStep = { kind: "end" };
 export class SegmentScanner {
   /** Where the next step starts. */
   offset: number;
+  /** How far it may read beyond what it is asked for, because the bytes up to there will not change. */
+  readAheadTo = 0;
   readonly #file: StorageFile;
   readonly #chunkBytes: number;
   #chunk = new Uint8Array(0);
@@ -131,7 +133,7 @@ export class SegmentScanner {
 
   /** Replaces the chunk by one that starts at `from` and has `bytes`; beyond the end of the file it is zeros. */
   async #load(from: number, bytes: number, limit: number): Promise<void> {
-    const size = Math.max(bytes, Math.min(this.#chunkBytes, limit - from));
+    const size = Math.max(bytes, Math.min(this.#chunkBytes, Math.max(limit, this.readAheadTo) - from));
     const chunk = new Uint8Array(size);
     for (let filled = 0; filled < size;) {
       const read = await this.#file.read(chunk.subarray(filled), from + filled);

@@ -59,7 +59,7 @@ export interface SegmentWalkOptions {
 
 /** The segment being read. */
 interface Current {
-  readonly stretch: Stretch;
+  stretch: Stretch;
   readonly file: StorageFile;
   readonly scanner: SegmentScanner;
   /** Bytes known to be readable. */
@@ -77,6 +77,8 @@ export class SegmentWalk {
   #following: number | null = null;
   #current: Current | null = null;
   #readAttempts = 0;
+  /** Whether the stretch gone to is read together with what lies behind it. */
+  #readsAhead = false;
 
   constructor(options: SegmentWalkOptions) {
     this.#o = options;
@@ -88,6 +90,23 @@ export class SegmentWalk {
     const continues = last?.segment === stretch.segment && last.to === stretch.from;
     if (continues) this.#stretches[this.#stretches.length - 1] = { ...stretch, from: last.from };
     else this.#stretches.push(stretch);
+  }
+
+  /** Goes to a stretch at once, whatever was to come; a file that is open is gone on with. */
+  goTo(stretch: Stretch & { readonly to: number }, readsAhead: boolean): void {
+    this.#stretches.length = 0;
+    this.#readsAhead = readsAhead;
+    const current = this.#current;
+    if (current?.stretch.segment !== stretch.segment) {
+      this.close();
+      this.#stretches.push(stretch);
+      return;
+    }
+    current.stretch = stretch;
+    current.limit = stretch.to;
+    current.isComplete = true;
+    current.scanner.offset = stretch.from;
+    current.scanner.readAheadTo = this.#readableTo(stretch.segment);
   }
 
   /** Goes on with the segments from `segment` on, as the writer makes them. */
@@ -195,6 +214,7 @@ export class SegmentWalk {
       try {
         const file = await storage.open(segmentPath(folder, segment), "read");
         const scanner = new SegmentScanner(file, from, chunkBytes);
+        scanner.readAheadTo = this.#readableTo(segment);
         this.#current = { stretch, file, scanner, limit: from, isComplete: false };
       } catch (error) {
         if (!StorageError.isNotFound(error)) throw error;
@@ -204,6 +224,13 @@ export class SegmentWalk {
       else this.#following!++;
       if (this.#current) return true;
     }
+  }
+
+  /** How far a segment may be read ahead: what the writer has not made durable may still change. */
+  #readableTo(segment: number): number {
+    if (!this.#readsAhead) return 0;
+    const written = this.#o.control.position();
+    return segment === written.segment ? written.offset : Infinity;
   }
 
   #followed(): Stretch | null {

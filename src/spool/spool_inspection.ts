@@ -15,7 +15,6 @@ import { type CheckpointState, readCheckpoint } from "./checkpoint.ts";
 import { splitReason } from "./dead_record.ts";
 import { decodeLargeBody, type LargeBody } from "./large_body.ts";
 import { readLargeBody } from "./large_reader.ts";
-import type { ByteRange } from "./range_set.ts";
 import { FLAG_LARGE } from "./record.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
 import { type ScanStep, SegmentScanner } from "./segment_scanner.ts";
@@ -40,8 +39,8 @@ export interface InspectedSegment extends SegmentFile {
   readonly id: string;
   readonly folder: string;
   readonly isDead: boolean;
-  /** What of it the checkpoint calls settled, ascending. */
-  readonly settled: readonly ByteRange[];
+  /** Start and end of each range that the checkpoint calls settled, ascending. */
+  readonly settled: readonly number[];
 }
 
 /** A whole record. */
@@ -130,7 +129,7 @@ export async function* readSegment(
   try {
     const limit = await file.size();
     const scanner = new SegmentScanner(file);
-    let range = 0;
+    let bound = 0;
     for (;;) {
       const step = await scanner.next(limit);
       if (step.kind === "end") return;
@@ -139,8 +138,8 @@ export async function* readSegment(
         yield { kind: "damage", from: step.from, to: step.to, isCut: step.isCut };
         continue;
       }
-      while ((segment.settled[range]?.[1] ?? Infinity) <= step.offset) range++;
-      yield recordOf(segment, step, (segment.settled[range]?.[0] ?? Infinity) <= step.offset);
+      while ((segment.settled[bound] ?? Infinity) <= step.offset) bound++;
+      yield recordOf(segment, step, isInside(bound));
     }
   } finally {
     file.close();
@@ -167,11 +166,7 @@ export async function findRecord(
   try {
     const step = await new SegmentScanner(file, Number(offset)).next(await file.size());
     if (step.kind !== "record") return null;
-    return recordOf(
-      segment,
-      step,
-      segment.settled.some(([from, to]) => from <= step.offset && step.offset < to),
-    );
+    return recordOf(segment, step, isInside(segment.settled.filter((bound) => bound <= step.offset).length));
   } finally {
     file.close();
   }
@@ -189,6 +184,11 @@ export async function* bodyOf(
 ): AsyncGenerator<Uint8Array> {
   if (large) yield* readLargeBody(storage, large.folder, large);
   else yield body;
+}
+
+/** Whether a place with so many bounds at or in front of it lies in a range. */
+function isInside(bounds: number): boolean {
+  return bounds % 2 === 1;
 }
 
 /** Whether what looked like the torn end of a file was a write under way, or one that was taken back. */

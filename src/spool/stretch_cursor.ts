@@ -1,72 +1,63 @@
+/**
+ * Reads stretches again, each to its end or as far as is wanted.
+ *
+ * Why it keeps the last file open and reads ahead in it: when projects are released together, or take turns, the next
+ * stretch mostly lies right behind the last one, even if it is another project's. So what lies within one chunk is
+ * read once; what lies far apart is read by itself.
+ */
+import { CHUNK_BYTES } from "./segment_scanner.ts";
 import type { FoundRecord, SegmentWalk, Stretch } from "./segment_walk.ts";
 import type { RecordStretch } from "./stretch_list.ts";
 
-interface Opened {
-  readonly walk: SegmentWalk;
-  /** Whose stretch it is; null while it is being read. */
-  owner: object | null;
-  readonly segment: number;
-  from: number;
-  readonly to: number;
-}
+/** A record that is this many times smaller than the chunk it lies in is copied, so that it does not hold on to that. */
+const CHUNK_RATIO_MAX = 2;
 
-/** Reads stretches again. The one read last is kept open, because reading mostly goes on where it was left. */
+/** Cursor over stretches of a partition. */
 export class StretchCursor {
   readonly #openWalk: () => SegmentWalk;
-  #opened: Opened | null = null;
+  readonly #chunkBytes: number;
+  #walk: SegmentWalk | null = null;
+  #segment = 0;
+  #to = 0;
 
-  constructor(openWalk: () => SegmentWalk) {
+  constructor(openWalk: () => SegmentWalk, chunkBytes = CHUNK_BYTES) {
     this.#openWalk = openWalk;
-  }
-
-  /** Where the part that is open ends; the stretch may have grown since. */
-  get end(): number {
-    return this.#opened?.to ?? 0;
+    this.#chunkBytes = chunkBytes;
   }
 
   /** Goes to the start of a stretch. */
-  open(owner: object, stretch: RecordStretch): void {
-    const opened = this.#opened;
-    const isThere = opened?.owner === owner && opened.segment === stretch.segment &&
-      opened.from === stretch.from;
-    if (isThere) opened.owner = null;
-    else this.reopen(stretch);
-  }
-
-  /** Goes to the start of a stretch, whatever is open. */
-  reopen(stretch: RecordStretch): void {
-    this.close();
-    const walk = this.#openWalk();
-    walk.add(unread(stretch));
+  open(stretch: RecordStretch): void {
+    this.#walk ??= this.#openWalk();
     const { segment, from, to } = stretch;
-    this.#opened = { walk, owner: null, segment, from, to };
+    const ahead = from - this.#to;
+    const isNear = segment === this.#segment && ahead >= 0 && ahead < this.#chunkBytes;
+    this.#walk.goTo(unread(stretch), isNear);
+    this.#segment = segment;
+    this.#to = to;
   }
 
-  /** The next record, or null at the end. */
+  /** The next record, or null if the rest of the stretch is gone; not to be asked at its end. */
   next(): FoundRecord | null | Promise<FoundRecord | null> {
-    return this.#opened?.walk.next() ?? null;
-  }
-
-  /** Stays open at `from` for the same owner. */
-  leave(owner: object, from: number): void {
-    if (!this.#opened) return;
-    this.#opened.owner = owner;
-    this.#opened.from = from;
-  }
-
-  /** Gives the file back if it was left open for this owner. */
-  forget(owner: object): void {
-    if (this.#opened?.owner === owner) this.close();
+    const found = this.#walk?.next() ?? null;
+    return found instanceof Promise ? found.then(light) : light(found);
   }
 
   /** Gives the file back. */
   close(): void {
-    this.#opened?.walk.close();
-    this.#opened = null;
+    this.#walk?.close();
+    this.#walk = null;
+    this.#segment = 0;
   }
 }
 
 /** A stretch as a part of the way of a walk. */
-export function unread({ segment, from, to }: Pick<RecordStretch, "segment" | "from" | "to">): Stretch {
+export function unread(
+  { segment, from, to }: Pick<RecordStretch, "segment" | "from" | "to">,
+): Stretch & { readonly to: number } {
   return { segment, from, to, fileBytes: null };
+}
+
+function light(found: FoundRecord | null): FoundRecord | null {
+  if (!found || found.meta.buffer.byteLength <= CHUNK_RATIO_MAX * found.bytes) return found;
+  return { ...found, meta: found.meta.slice(), body: found.body.slice() };
 }

@@ -1,10 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from "../../../src/spool/checkpoint.ts";
-import type { ByteRange } from "../../../src/spool/range_set.ts";
 import { StorageError } from "../../../src/spool/storage.ts";
 import { SimStorage } from "../../support/sim_storage.ts";
 
-const segments = new Map<number, ByteRange[]>([[3, [[0, 100], [200, 300]]], [7, [[0, 5]]]]);
+const segments = new Map<number, number[]>([[3, [0, 100, 200, 300]], [7, [0, 5]]]);
 const empty = { highest: 0, segments: new Map() };
 
 async function written(): Promise<SimStorage> {

@@ -108,7 +108,7 @@ Deno.test("PartitionReader.settle: in any order; a segment goes when all of it i
   await closePartition(partition);
   const { highest, segments } = await readCheckpoint(storage, PARTITION);
   assertEquals(highest, 3);
-  assertEquals([...segments], [[2, [[bytes, 3 * bytes]]], [3, [[0, bytes]]]]);
+  assertEquals([...segments], [[2, [bytes, 3 * bytes]], [3, [0, bytes]]]);
 });
 
 Deno.test("PartitionReader.open: after a restart only what was not settled comes again, marked as redelivered", async () => {
