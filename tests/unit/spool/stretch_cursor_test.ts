@@ -51,7 +51,9 @@ Deno.test("StretchCursor: what is read ahead ends where the writer is", async ()
   });
   const { reader, writer, losses } = partition;
   const append = (numbers: readonly number[]): Promise<unknown> =>
-    Promise.all(numbers.map((n) => writer.append({ ...numbered(n), projectHash: n % 2 })));
+    Promise.all(
+      numbers.map((n) => writer.append({ ...numbered(n), projectHash: n % 2 === 1 ? 1 : 1000 + n })),
+    );
   reader.hold(1);
   await append(range(0, 20));
   const others = await readAll(reader);
