@@ -10,10 +10,10 @@
  *
  * Limits: `bansMax` entries. When there is no room, rules ban only for the lanes' table, and operators are told.
  */
+import { addressKey } from "../core/address_key.ts";
 import { CidrSet, parseIp } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
 import { logger } from "../telemetry/log.ts";
-import { addressKey } from "./address_key.ts";
 import { type BanBuffers, BanTable, type RuleBan } from "./ban_table.ts";
 
 const log = logger("guard");

@@ -27,7 +27,7 @@ export interface BanBuffers {
 
 /** A ban a rule made. */
 export interface RuleBan {
-  /** As in tables: see `address_key.ts`. */
+  /** As in tables: see `core/address_key.ts`. */
   readonly address: string;
   readonly banMs: number;
   readonly reason: string;

@@ -20,12 +20,12 @@
  * listener words the answers.
  */
 import type { Offence } from "../config/guard_kind.ts";
+import { addressKey } from "../core/address_key.ts";
 import type { Clock } from "../core/clock.ts";
 import type { RateLimitScope } from "../protocol/rate_limit.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { AccessList } from "./access_list.ts";
-import { addressKey } from "./address_key.ts";
 import type { BanTable, RuleBan } from "./ban_table.ts";
 import type { LoadShedding } from "./load_shedding.ts";
 import type { RateZone } from "./rate_zone.ts";

@@ -8,7 +8,8 @@
  * one least recently connected starts again at zero. When a lane starts, all do: its predecessor's connections ended
  * without being counted.
  */
-import { type CidrSet, parseIp } from "../core/cidr.ts";
+import { addressKey } from "../core/address_key.ts";
+import type { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
 import { SharedTable, type Visit } from "../core/shared_table.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
@@ -98,7 +99,7 @@ export class ConnectionGate {
   claim(address: string): (() => void) | null {
     const { bounds: { exempt, perAddressMax }, clock } = this.#o;
     if (exempt?.has(address)) return unbounded;
-    const key = networkOf(address);
+    const key = addressKey(address);
     const epoch = Atomics.load(this.#epoch, 0);
     const held = this.#table.update(key, clock.monotonic(), claim, epoch);
     const giveBack = (): void => void this.#table.visit(key, clock.monotonic(), release, epoch);
@@ -115,9 +116,3 @@ export class ConnectionGate {
 }
 
 function unbounded(): void {}
-
-/** An IPv4 address, or the first 64 bits of an IPv6 address. */
-function networkOf(address: string): string {
-  const bytes = parseIp(address);
-  return bytes === null ? address : bytes.subarray(0, bytes.length === 4 ? 4 : 8).join(".");
-}

@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import { addressKey } from "../../../src/guard/address_key.ts";
 import { organizationOf, projectIdOf, projectKeyOf, zoneKey } from "../../../src/guard/request_keys.ts";
 
 const KEY = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3";
@@ -7,19 +6,6 @@ const KEY = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3";
 function head(path: string, query = "", headers: Record<string, string> = {}) {
   return { path, query, header: (name: string) => headers[name] ?? null };
 }
-
-Deno.test("addressKey: IPv4 as it is, IPv6 by its network of 64 bits", () => {
-  const cases: Record<string, string> = {
-    "192.0.2.1": "192.0.2.1",
-    "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
-    "2001:DB8:1:2::ffff": "2001:db8:1:2::/64",
-    "2001:db8::1": "2001:db8:0:0::/64",
-    "::ffff:192.0.2.1": "192.0.2.1",
-    "": "",
-    "no:address": "no:address",
-  };
-  for (const [address, key] of Object.entries(cases)) assertEquals(addressKey(address), key);
-});
 
 Deno.test("projectKeyOf: in query, headers and path; what has another length is none", () => {
   const envelope = "/api/1/envelope/";

@@ -1,4 +1,4 @@
-import { parseIp } from "../core/cidr.ts";
+import { parseIp } from "./cidr.ts";
 
 /**
  * What stands for a client in tables: the address itself, for IPv6 its network of 64 bits, because a client has
