@@ -101,7 +101,7 @@ export class Node {
     this.#startedMs = deps.clock.monotonic();
     this.#projects = new ProjectDirectory(loaded, deps.sources);
     this.#managed = this.#projects.fetched = this.#createManaged();
-    this.guard = new GuardControl(this.#loaded.config, deps.clock);
+    this.guard = new GuardControl(this.#loaded.config, deps.clock, this.metrics);
     this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
     this.#tls = new TlsFiles(loaded, this.#own);
     this.#ports = { plain: loaded.config.relay.port, tls: loaded.config.relay.tlsPort };

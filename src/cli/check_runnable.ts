@@ -1,11 +1,14 @@
 import { type Problem } from "../config/config_error.ts";
+import { zoneName } from "../config/guard_kind.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 
 /** What keeps a valid configuration from being run: what else is missing, and keys that need each other. */
 export function checkRunnable({ config, credentials, effective }: LoadedConfig): Problem[] {
   const problems: Problem[] = [];
-  const refuse = (key: string, rule: string, received?: unknown): void => {
-    const origin = effective.find((one) => one.key.key === key)!.origin;
+  const originOf = (key: string) => effective.find((one) => one.key.key === key)!.origin;
+  // What is missing stands nowhere: then the place is that of the key that asks for it.
+  const refuse = (key: string, rule: string, received?: unknown, asker = key): void => {
+    const origin = originOf(asker);
     problems.push({
       origin,
       key,
@@ -13,7 +16,7 @@ export function checkRunnable({ config, credentials, effective }: LoadedConfig):
       ...received === undefined ? {} : { received: JSON.stringify(received) },
     });
   };
-  const { relay, listener } = config;
+  const { relay, listener, guard } = config;
   if (relay.mode === "managed" && credentials === null) {
     refuse(
       "relay.mode",
@@ -23,7 +26,9 @@ export function checkRunnable({ config, credentials, effective }: LoadedConfig):
   }
   const paths = { "relay.tls_cert_path": relay.tlsCertPath, "relay.tls_key_path": relay.tlsKeyPath };
   for (const [key, path] of Object.entries(paths)) {
-    if (relay.tlsPort !== null && path === null) refuse(key, "must be set, because relay.tls_port is");
+    if (relay.tlsPort !== null && path === null) {
+      refuse(key, "must be set, because relay.tls_port is", undefined, "relay.tls_port");
+    }
     if (relay.tlsPort === null && path !== null) refuse(key, "has no effect without relay.tls_port", path);
   }
   if (listener.exposure === "load_balancer") {
@@ -36,5 +41,8 @@ export function checkRunnable({ config, credentials, effective }: LoadedConfig):
   } else if (listener.tlsCertificates.length > 0 && relay.tlsPort === null) {
     refuse("listener.tls_certificates", "has no effect without relay.tls_port");
   }
+  const names = guard.zones.map(zoneName);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) refuse("guard.zones", "every zone needs a name of its own", twice);
   return problems;
 }

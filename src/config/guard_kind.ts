@@ -42,6 +42,20 @@ export const zoneKeyKind: ValueKind<readonly ZonePart[]> = {
   },
 };
 
+/** Name of a zone: a label of metrics. */
+export const zoneNameKind: ValueKind<string> = {
+  form: "name",
+  rule: "must be a name of 1 to 64 letters, digits and _ . + -",
+  read: (raw) => typeof raw === "string" && /^[\w.+-]{1,64}$/.test(raw) ? raw : undefined,
+};
+
+/** Name of a zone: its own, else that of its key. */
+export function zoneName(
+  { name, key }: { readonly name: string | null; readonly key: readonly string[] },
+): string {
+  return name ?? key.join("+");
+}
+
 /** A list of offences, at least one. */
 export const offences: ValueKind<readonly Offence[]> = {
   form: "list of offences",

@@ -188,15 +188,15 @@ export class Guard {
       const isTaken = isLone || zone.spec.dryRun;
       const excess = isTaken ? zone.take(key, nowMs) : zone.excess(key, nowMs);
       if (zone.refuses(excess)) {
-        this.#note(index, zone, "refused");
+        zone.note("refused");
         if (!zone.spec.dryRun) return this.#zoneRefusal(zone, zone.retrySeconds(excess));
-      } else if (isTaken) longestMs = Math.max(longestMs, this.#delayOf(index, zone, excess));
+      } else if (isTaken) longestMs = Math.max(longestMs, this.#delayOf(zone, excess));
     }
     if (!isLone) {
       for (let index = 0; index < zones.length; index++) {
         const zone = zones[index]!;
         const key = zone.spec.dryRun ? "" : zoneKey(zone.spec.key, request, address);
-        if (key !== "") longestMs = Math.max(longestMs, this.#delayOf(index, zone, zone.take(key, nowMs)));
+        if (key !== "") longestMs = Math.max(longestMs, this.#delayOf(zone, zone.take(key, nowMs)));
       }
     }
     if (longestMs > 0 && this.#held >= this.#o.heldMax) {
@@ -205,9 +205,9 @@ export class Guard {
     return longestMs;
   }
 
-  #delayOf(index: number, zone: RateZone, excess: number): number {
+  #delayOf(zone: RateZone, excess: number): number {
     const delayMs = zone.delayMs(excess);
-    if (delayMs > 0) this.#note(index, zone, "delayed");
+    if (delayMs > 0) zone.note("delayed");
     return zone.spec.dryRun ? 0 : delayMs;
   }
 
@@ -218,9 +218,5 @@ export class Guard {
       ? "project"
       : "organization";
     return refusal(429, "rate_zone", retrySeconds, scope);
-  }
-
-  #note(index: number, { spec: { dryRun } }: RateZone, result: "refused" | "delayed"): void {
-    this.#o.metrics.add(METRICS.guardZone, 1, String(index + 1), dryRun ? `${result}_dry_run` : result);
   }
 }

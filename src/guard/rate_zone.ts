@@ -16,6 +16,8 @@ import { SharedTable, type Visit } from "../core/shared_table.ts";
 
 /** Description of a zone. */
 export interface RateZoneSpec {
+  /** Its own among the zones of a node. */
+  readonly name: string;
   readonly key: readonly ZonePart[];
   /** Thousandths of a request per second. */
   readonly rate: number;
@@ -29,6 +31,18 @@ export interface RateZoneSpec {
   readonly dryRun: boolean;
 }
 
+/** Memory of a zone that all lanes share. */
+export interface ZoneBuffers {
+  readonly keys: SharedArrayBuffer;
+  readonly counts: SharedArrayBuffer;
+}
+
+/** What a zone did with a request, or with `dryRun` would have done. */
+export const ZONE_RESULTS = ["refused", "delayed"] as const;
+
+/** Name of a {@link ZONE_RESULTS} entry. */
+export type ZoneResult = (typeof ZONE_RESULTS)[number];
+
 const CELLS = 3;
 const EXCESS = 0;
 const LAST = 1;
@@ -40,21 +54,36 @@ const JUMP_MS = 60_000;
 /** A zone, over memory that all lanes share. */
 export class RateZone {
   readonly #table: SharedTable;
+  readonly #counts: BigUint64Array;
   readonly #burst: number;
   readonly #delay: number;
   readonly #rate: number;
 
-  /** @param buffer of {@link RateZone.createBuffer}, the same in all isolates */
-  constructor(readonly spec: RateZoneSpec, buffer: SharedArrayBuffer) {
-    this.#table = SharedTable.attach(buffer);
+  /** @param buffers of {@link RateZone.createBuffers}, the same in all isolates */
+  constructor(readonly spec: RateZoneSpec, buffers: ZoneBuffers) {
+    this.#table = SharedTable.attach(buffers.keys);
+    this.#counts = new BigUint64Array(buffers.counts);
     this.#rate = spec.rate;
     this.#burst = spec.burst * 1000;
     this.#delay = spec.delay === null ? Infinity : spec.delay * 1000;
   }
 
   /** Memory for a zone. */
-  static createBuffer({ entries }: Pick<RateZoneSpec, "entries">): SharedArrayBuffer {
-    return SharedTable.create({ entries, cells: CELLS }).buffer;
+  static createBuffers({ entries }: Pick<RateZoneSpec, "entries">): ZoneBuffers {
+    return {
+      keys: SharedTable.create({ entries, cells: CELLS }).buffer,
+      counts: new SharedArrayBuffer(ZONE_RESULTS.length * BigUint64Array.BYTES_PER_ELEMENT),
+    };
+  }
+
+  /** Counts a request that was refused or held back. */
+  note(result: ZoneResult): void {
+    Atomics.add(this.#counts, ZONE_RESULTS.indexOf(result), 1n);
+  }
+
+  /** Requests noted so far, by all lanes. */
+  noted(result: ZoneResult): number {
+    return Number(Atomics.load(this.#counts, ZONE_RESULTS.indexOf(result)));
   }
 
   /** Keys remembered now. */

@@ -6,7 +6,7 @@ import { type BanBuffers, type BanRule, BanTable, type RuleBan } from "../guard/
 import { Guard } from "../guard/guard.ts";
 import { LoadShedding, type SheddingSpec } from "../guard/load_shedding.ts";
 import { PressureCells } from "../guard/pressure_cells.ts";
-import { RateZone, type RateZoneSpec } from "../guard/rate_zone.ts";
+import { RateZone, type RateZoneSpec, type ZoneBuffers } from "../guard/rate_zone.ts";
 import { type FlightBuffers, type FlightLimits, RequestsInFlight } from "../guard/requests_in_flight.ts";
 import { RequestGate } from "../listener/request_gate.ts";
 import type { Metrics } from "../telemetry/registry.ts";
@@ -14,7 +14,7 @@ import type { Metrics } from "../telemetry/registry.ts";
 /** Memory of the guard that all lanes and the control plane share. */
 export interface GuardBuffers {
   /** In the order of the zones. */
-  readonly zones: readonly SharedArrayBuffer[];
+  readonly zones: readonly ZoneBuffers[];
   readonly inFlight: FlightBuffers;
   readonly bans: BanBuffers;
   readonly pressure: SharedArrayBuffer;

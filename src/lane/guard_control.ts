@@ -3,15 +3,16 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
+import { zoneName } from "../config/guard_kind.ts";
 import { type Ban, BanList } from "../guard/ban_list.ts";
 import { BanTable, type RuleBan } from "../guard/ban_table.ts";
 import { memoryBytesMax, memoryPressure } from "../guard/memory_pressure.ts";
 import { PressureCells } from "../guard/pressure_cells.ts";
-import { RateZone, type RateZoneSpec } from "../guard/rate_zone.ts";
+import { RateZone, type RateZoneSpec, ZONE_RESULTS } from "../guard/rate_zone.ts";
 import { RequestsInFlight } from "../guard/requests_in_flight.ts";
 import { type Storage, StorageError } from "../spool/storage.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
-import type { Metrics } from "../telemetry/registry.ts";
+import type { Metrics, MetricsReader, Series } from "../telemetry/registry.ts";
 import type { GuardBuffers, GuardOptions } from "./build_guard.ts";
 
 /** File of the ban list, in the folder of the spool. */
@@ -27,19 +28,20 @@ export class GuardControl {
   readonly #memoryBytesMax: number | null;
   #bans: BanList | null = null;
 
-  constructor(config: Config, clock: Clock) {
+  constructor(config: Config, clock: Clock, reader: MetricsReader) {
     const { guard, lanes, health } = config;
     this.#config = config;
     this.#clock = clock;
     this.#pressure = PressureCells.create(lanes);
     this.#memoryBytesMax = memoryBytesMax(health);
     this.buffers = {
-      zones: guard.zones.map((zone) => RateZone.createBuffer(zone)),
+      zones: guard.zones.map((zone) => RateZone.createBuffers(zone)),
       inFlight: RequestsInFlight.createBuffers(lanes),
       bans: BanTable.createBuffers(guard.bansMax),
       pressure: this.#pressure.buffer,
     };
-    this.#zones = guard.zones.map((zone, index) => new RateZone(zone, this.buffers.zones[index]!));
+    this.#zones = zoneSpecs(config).map((zone, index) => new RateZone(zone, this.buffers.zones[index]!));
+    this.#collect(reader);
   }
 
   /** Reads the bans of the last run; the folder of the spool must be ours. */
@@ -92,10 +94,21 @@ export class GuardControl {
     metrics.set(METRICS.pressure, spoolShare, "spool");
     metrics.set(METRICS.pressure, Math.max(memory, eventLoop, spoolShare), "highest");
     metrics.set(METRICS.guardBans, this.#bans?.size ?? 0);
-    for (const [index, zone] of this.#zones.entries()) {
-      metrics.set(METRICS.guardZoneKeys, zone.used, String(index + 1));
-      metrics.set(METRICS.guardZoneEvictions, zone.evictions, String(index + 1));
-    }
+  }
+
+  /** Adds the metrics of the zones, by name. */
+  #collect(reader: MetricsReader): void {
+    const each = (value: (zone: RateZone) => number) => (): Series[] =>
+      this.#zones.map((zone) => ({ labels: { zone: zone.spec.name }, values: [value(zone)] }));
+    reader.collect(METRICS.guardZoneKeys, each(({ used }) => used));
+    reader.collect(METRICS.guardZoneEvictions, each(({ evictions }) => evictions));
+    reader.collect(METRICS.guardZone, () =>
+      this.#zones.flatMap((zone) =>
+        ZONE_RESULTS.map((result) => ({
+          labels: { zone: zone.spec.name, result: zone.spec.dryRun ? `${result}_dry_run` : result },
+          values: [zone.noted(result)],
+        }))
+      ));
   }
 
   /** Resolves when the bans are on disk. */
@@ -105,10 +118,11 @@ export class GuardControl {
 }
 
 /** What the configuration says about the guard of every lane. */
-export function guardOptions({ guard }: Config, buffers: GuardBuffers): GuardOptions {
+export function guardOptions(config: Config, buffers: GuardBuffers): GuardOptions {
+  const { guard } = config;
   return {
     buffers,
-    zones: guard.zones.map((zone): RateZoneSpec => ({ ...zone })),
+    zones: zoneSpecs(config),
     inFlight: {
       total: guard.requestsMax,
       perAddress: guard.requestsPerAddress,
@@ -130,6 +144,10 @@ export function guardOptions({ guard }: Config, buffers: GuardBuffers): GuardOpt
       eventLoopDelayMs: guard.shed.eventLoopDelay,
     },
   };
+}
+
+function zoneSpecs({ guard }: Config): RateZoneSpec[] {
+  return guard.zones.map((zone) => ({ ...zone, name: zoneName(zone) }));
 }
 
 async function readText(storage: Storage, path: string): Promise<string | null> {

@@ -8,6 +8,9 @@
  * Limits: every label has a fixed list of values, so the memory and the number of series are known at start. A value
  * that is not on the list is counted under the list's last value, which is therefore always a catch-all.
  *
+ * A label with an empty list has values that only a running node knows, e.g. the endpoints of its upstreams. Such a metric
+ * takes no memory here; whoever owns the values hands in a collector, and bounds them ({@link MetricsReader.collect}).
+ *
  * Layout: metrics in catalogue order; within a metric the label combinations in row-major order; a histogram cell is
  * its bucket counts followed by the sum.
  */
@@ -120,7 +123,14 @@ export class Metrics {
 export class MetricsReader {
   readonly #buffers = new Set<Float64Array>();
 
+  readonly #collectors = new Map<MetricSpec, () => Iterable<Series>>();
+
   constructor(readonly layout: MetricLayout) {}
+
+  /** Takes the series of a metric with open labels from `collector`. */
+  collect(spec: MetricSpec, collector: () => Iterable<Series>): void {
+    this.#collectors.set(spec, collector);
+  }
 
   /** Includes a buffer in every later reading. */
   include(buffer: SharedArrayBuffer): void {
@@ -143,6 +153,8 @@ export class MetricsReader {
 
   /** All series of a metric that have moved (or its only one). */
   *series(spec: MetricSpec): Generator<Series> {
+    const collector = this.#collectors.get(spec);
+    if (collector) return yield* collector();
     const { start, width, series, sizes } = this.layout.placement(spec);
     const names = Object.keys(spec.labels);
     const lists = Object.values(spec.labels);

@@ -53,7 +53,9 @@ function guardAlone(zoneCount: number): number {
     allow: new AccessList(lists),
     deny: new AccessList(lists),
     bans: new BanTable(BanTable.createBuffers(10_000)),
-    zones: keys.slice(0, zoneCount).map((key) => new RateZone({ ...spec, key }, RateZone.createBuffer(spec))),
+    zones: keys.slice(0, zoneCount).map((key) =>
+      new RateZone({ ...spec, name: key.join("+"), key }, RateZone.createBuffers(spec))
+    ),
     inFlight: new RequestsInFlight(RequestsInFlight.createBuffers(1), 0, limits),
     shedding: new LoadShedding({
       spec: { bulkyFrom: 0.8, costlyFrom: 0.9, everythingFrom: 1, eventLoopDelayMs: 500 },

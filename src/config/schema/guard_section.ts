@@ -1,11 +1,12 @@
 import { field, listField, section } from "../config_field.ts";
-import { globs, offences, projectKeys, requestRate, zoneKeyKind } from "../guard_kind.ts";
+import { globs, offences, projectKeys, requestRate, zoneKeyKind, zoneNameKind } from "../guard_kind.ts";
 import { count, duration, flag, networks, nullable, ratio } from "../value_kind.ts";
 
-/** Zones have a metric each, and metrics are laid out beforehand. */
+/** Every request goes through all of them. */
 export const ZONES_MAX = 8;
 
 const zone = section({
+  name: field(nullable(zoneNameKind), { default: null, effect: "restart", about: "" }),
   key: field(zoneKeyKind, { default: undefined, effect: "restart", about: "" }),
   rate: field(requestRate, { default: undefined, effect: "restart", about: "" }),
   burst: field(count(0, 10_000_000), { default: 0, effect: "restart", about: "" }),
@@ -65,7 +66,8 @@ export const guardSection = section({
     about:
       `Rate limits as nginx's \`limit_req\`, at most ${ZONES_MAX}. A zone has a \`key\` (\`address\`, \`project_key\`, \`project_id\`, ` +
       "`organization`, or two of them joined with `+`), a `rate` (`100r/s`, `600r/m`), a `burst`, a `delay` (requests of the burst " +
-      "that are not held back; without it none is), `entries` (keys remembered, 65536) and `dry_run` (only counts)",
+      "that are not held back; without it none is), `entries` (keys remembered, 65536), `dry_run` (only counts) and a `name` in " +
+      "metrics (that of its key)",
   }),
   held_max: field(count(0, 1_000_000), {
     default: 1000,

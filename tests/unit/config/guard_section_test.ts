@@ -12,14 +12,14 @@ Deno.test("guard: zones and rules are read with their defaults; a zone is on by 
 guard:
   zones:
     - {key: project_key+address, rate: 600r/m, burst: 20, delay: 5}
-    - {key: organization, rate: 100r/s, dry_run: true}
+    - {name: tenants, key: organization, rate: 100r/s, dry_run: true}
   bans:
     - {on: [rate, malformed], refusals: 10, within: 1m, ban: 2h}
 `);
-  const defaults = { burst: 0, delay: null, entries: 65_536, dryRun: false };
+  const defaults = { name: null, burst: 0, delay: null, entries: 65_536, dryRun: false };
   assertEquals(guard.zones, [
     { ...defaults, key: ["project_key", "address"], rate: 10_000, burst: 20, delay: 5 },
-    { ...defaults, key: ["organization"], rate: 100_000, dryRun: true },
+    { ...defaults, name: "tenants", key: ["organization"], rate: 100_000, dryRun: true },
   ]);
   assertEquals(guard.bans, [{ on: ["rate", "malformed"], refusals: 10, within: 60_000, ban: 7_200_000 }]);
   assertEquals(load("{}").guard.zones, [{ ...defaults, key: ["address"], rate: 5_000_000, burst: 10_000 }]);
@@ -41,6 +41,9 @@ const WRONG: readonly [string, string, readonly string[]][] = [
   ]],
   ["an unknown name", "guard: {zones: [{rate: 1r/s, key: address, bust: 1}]}", [
     "guard.zones.0.bust: unknown key",
+  ]],
+  ["a name", "guard: {zones: [{rate: 1r/s, key: address, name: a b}]}", [
+    "guard.zones.0.name: must be a name of",
   ]],
   ["a number of zones", `guard: {zones: [${"{rate: 1r/s, key: address},".repeat(9)}]}`, [
     "guard.zones: must have at most 8 entries",

@@ -5,6 +5,7 @@ import { RateZone, type RateZoneSpec } from "../../../src/guard/rate_zone.ts";
 
 function zone(spec: Partial<RateZoneSpec>): RateZone {
   const full: RateZoneSpec = {
+    name: "zone",
     key: ["address"],
     rate: 1000,
     burst: 0,
@@ -13,7 +14,7 @@ function zone(spec: Partial<RateZoneSpec>): RateZone {
     dryRun: false,
     ...spec,
   };
-  return new RateZone(full, RateZone.createBuffer(full));
+  return new RateZone(full, RateZone.createBuffers(full));
 }
 
 /** Times in ms and what becomes of the request: excess in thousandths, `-` when refused. By hand from limit_req. */

@@ -7,6 +7,8 @@ import { createConnectionCounts } from "../../../src/listener/connection_gate.ts
 import { systemClock } from "../../../src/core/clock.ts";
 import { GuardControl } from "../../../src/lane/guard_control.ts";
 import { forwardSettings, ingestSettings } from "../../../src/lane/half_options.ts";
+import { METRIC_LAYOUT } from "../../../src/telemetry/catalogue.ts";
+import { MetricsReader } from "../../../src/telemetry/registry.ts";
 import { fakeSources } from "../../support/fake_sources.ts";
 
 /** Keys whose values the control plane reads from the configuration in force, and who does. */
@@ -66,7 +68,7 @@ function changed(plain: LoadedConfig, key: string): LoadedConfig {
 const EDGE = {
   connectionCounts: createConnectionCounts(1),
   tls: null,
-  guard: new GuardControl(load({}).config, systemClock).buffers,
+  guard: new GuardControl(load({}).config, systemClock, new MetricsReader(METRIC_LAYOUT)).buffers,
 };
 
 const toldToLanes = (loaded: LoadedConfig): string =>

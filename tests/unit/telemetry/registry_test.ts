@@ -90,3 +90,14 @@ Deno.test("METRICS: every metric appears in the exposition of an idle node", () 
   const text = renderExposition(reader);
   for (const spec of Object.values(METRICS)) assertStringIncludes(text, `# TYPE ${spec.name} ${spec.kind}\n`);
 });
+
+Deno.test("MetricsReader: series of open labels come from their collector, and are none without one", () => {
+  const spec: MetricSpec = { kind: "gauge", name: "open", help: "", labels: { zone: [] } };
+  const reader = new MetricsReader(new MetricLayout([spec]));
+  assertEquals([reader.layout.cells, [...reader.series(spec)]], [0, []]);
+  reader.collect(
+    spec,
+    () => [{ labels: { zone: "a" }, values: [2] }, { labels: { zone: "b" }, values: [3] }],
+  );
+  assertEquals([reader.total(spec), reader.total(spec, { zone: "b" })], [5, 3]);
+});
