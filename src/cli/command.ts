@@ -38,6 +38,12 @@ export interface System {
   writeSecret(path: string, content: string): void;
   /** @throws {Deno.errors.NotFound} */
   remove(path: string): void;
+  /**
+   * The same with content that comes in pieces; the file is removed again when those fail.
+   *
+   * @throws {Deno.errors.AlreadyExists} and what reading `content` throws
+   */
+  writeNewFrom(path: string, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Asks whoever sits at the terminal; null when nobody does. */
   confirm(question: string): boolean | null;
   /** Asks for a line of text; null when nobody can be asked. */

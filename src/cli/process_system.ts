@@ -29,6 +29,20 @@ export function processSystem(): System {
     },
     remove: (path) => Deno.removeSync(path),
     ask: (question) => Deno.stdin.isTerminal() ? globalThis.prompt(`${question}:`) : null,
+    async writeNewFrom(path, content) {
+      Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      const file = Deno.openSync(path, { write: true, createNew: true, mode: FILE_MODE });
+      try {
+        for await (const piece of content) {
+          for (let rest = piece; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
+        }
+      } catch (error) {
+        Deno.removeSync(path);
+        throw error;
+      } finally {
+        file.close();
+      }
+    },
     confirm: (question) => Deno.stdin.isTerminal() ? globalThis.confirm(question) : null,
     async runNode(loaded, onReady) {
       configureLogging(loaded.config.logging);

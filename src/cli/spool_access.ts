@@ -1,15 +1,16 @@
 /** How the commands of the group `spool` get at the spool and at what its records hold. */
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load_config.ts";
+import { decodeChunks } from "../protocol/content_coding.ts";
 import { decodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
 import {
+  bodyOf,
   type InspectedPartition,
   type InspectedRecord,
   inspectSpool,
   readSegment,
 } from "../spool/spool_inspection.ts";
-import { StorageError } from "../spool/storage.ts";
-import { BodyEncoder } from "../upstream/body_encoding.ts";
+import { type Storage, StorageError } from "../spool/storage.ts";
 import type { Invocation, System } from "./command.ts";
 
 /** A spool found through the configuration. */
@@ -62,12 +63,16 @@ export function metaOf({ meta }: Pick<InspectedRecord, "meta">): RequestMeta | n
   }
 }
 
-/** The body of a record without its encoding, or null when it cannot be decoded. */
+/**
+ * The body of a record without its encoding, in pieces.
+ *
+ * @throws {Error} it cannot be decoded, or its file is missing or damaged
+ */
 export function decodedBody(
-  { body }: Pick<InspectedRecord, "body">,
+  storage: Storage,
+  record: Pick<InspectedRecord, "body" | "large">,
   meta: RequestMeta,
   { limits }: Config,
-): Promise<Uint8Array | null> {
-  const encoder = new BodyEncoder("identity", limits.maxEnvelopeSize);
-  return encoder.decode({ bytes: body, encoding: meta.contentEncoding });
+): AsyncIterable<Uint8Array> {
+  return decodeChunks(bodyOf(storage, record), meta.contentEncoding, limits.maxEnvelopeSize);
 }

@@ -58,15 +58,13 @@ async function write(
 ): Promise<string | null> {
   const meta = metaOf(record);
   if (!meta) return `${record.id} does not say what it is`;
-  const bytes = await decodedBody(record, meta, config);
-  if (!bytes) return `${record.id} cannot be decoded`;
   const name = [record.id.replaceAll("/", "-"), ...meta.eventId === null ? [] : [meta.eventId]].join(".");
   const path = `${folder}/${name}.${meta.passthrough ? "body" : "envelope"}`;
   try {
-    system.writeNew(path, bytes);
+    await system.writeNewFrom(path, decodedBody(system.storage, record, meta, config));
     return null;
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    return `${path} exists already and was left alone`;
+    if (error instanceof Deno.errors.AlreadyExists) return `${path} exists already and was left alone`;
+    return `${record.id} cannot be decoded: ${error instanceof Error ? error.message : error}`;
   }
 }

@@ -1,7 +1,10 @@
-import { parseEnvelope } from "../protocol/envelope.ts";
+import { EnvelopeScanner } from "../protocol/envelope.ts";
 import type { RequestMeta } from "../protocol/request_meta.ts";
 import { RequestError } from "../protocol/request_error.ts";
-import { findRecord, type InspectedRecord } from "../spool/spool_inspection.ts";
+import { largePath } from "../spool/large_body.ts";
+import { LargeBodyLost } from "../spool/large_reader.ts";
+import { StorageError } from "../spool/storage.ts";
+import { bodyOf, findRecord, type InspectedRecord } from "../spool/spool_inspection.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { alignedRows, printable, readableAge, readableSize } from "./readable.ts";
 import { decodedBody, findSpool, metaOf } from "./spool_access.ts";
@@ -21,25 +24,28 @@ export const spoolShowCommand: Command = {
     const record = await findRecord(system.storage, path, id);
     if (!record) throw new Error(`there is no whole record at ${id}`);
     if (flags.has("body")) {
-      system.out(record.body);
+      for await (const piece of bodyOf(system.storage, record)) system.out(piece);
       return EXIT.ok;
     }
     const meta = metaOf(record);
     system.out(recordText(record, meta, system.clock.now()));
-    if (meta && !meta.passthrough) system.out(envelopeText(await decodedBody(record, meta, config)));
+    if (meta && !meta.passthrough) {
+      system.out(await envelopeText(decodedBody(system.storage, record, meta, config)));
+    }
     return EXIT.ok;
   },
 };
 
 function recordText(record: InspectedRecord, meta: RequestMeta | null, nowMs: number): string {
-  const { id, receivedAtMs, body, bytes } = record;
+  const { id, receivedAtMs, body, large, bytes } = record;
   const state = record.isDead ? `dead: ${record.reason}` : record.isSettled ? "settled" : "waiting";
   const age = readableAge(nowMs - receivedAtMs);
   const rows = [
     ["id", id],
     ["state", state],
     ["received", `${new Date(receivedAtMs).toISOString()} (${age} ago)`],
-    ["on disk", `${readableSize(bytes)}, of which body ${readableSize(body.length)}`],
+    ["on disk", `${readableSize(bytes)}, of which body ${readableSize(large?.bytes ?? body.length)}`],
+    ...large ? [["body in", largePath(large.folder, large.name)]] : [],
   ];
   if (!meta) rows.push(["meta", "cannot be read"]);
   for (const [name, value] of Object.entries(meta ?? {})) {
@@ -49,16 +55,18 @@ function recordText(record: InspectedRecord, meta: RequestMeta | null, nowMs: nu
   return alignedRows(rows.map((row) => row.map(printable)));
 }
 
-function envelopeText(bytes: Uint8Array | null): string {
-  if (bytes === null) return "\nThe body cannot be decoded.\n";
+async function envelopeText(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const scanner = new EnvelopeScanner();
   try {
-    const { headers, items } = parseEnvelope(bytes);
+    for await (const piece of body) scanner.push(piece);
+    const { headers, items } = scanner.finish();
     const lines = items.map((item) =>
       `${printable(JSON.stringify(item.headers))}  ${readableSize(item.payloadEnd - item.payloadStart)}\n`
     );
     return `\n${printable(JSON.stringify(headers))}\n${lines.join("")}`;
   } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    return `\nThe body is no envelope: ${error.message}\n`;
+    if (error instanceof RequestError) return `\nThe body is no envelope: ${error.message}\n`;
+    if (error instanceof LargeBodyLost || error instanceof StorageError) return `\n${error.message}\n`;
+    return "\nThe body cannot be decoded.\n";
   }
 }

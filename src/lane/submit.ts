@@ -7,7 +7,9 @@
 import type { Clock } from "../core/clock.ts";
 import {
   type Ingress,
+  type LargeSubmission,
   type PassthroughSubmission,
+  type Screened,
   SPOOL_FULL,
   type Submission,
 } from "../listener/ingress.ts";
@@ -29,6 +31,10 @@ import { type Quantity, totalQuantities } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import { encodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
+import { bytesLength } from "../core/bytes.ts";
+import { encodeLargeBody, LARGE_BYTES_MIN } from "../spool/large_body.ts";
+import type { LargeUpload } from "../spool/large_upload.ts";
+import { rewriteLarge } from "./large_submission.ts";
 import type { SpoolRecord } from "../spool/record.ts";
 import { SpoolError } from "../spool/spool_error.ts";
 import type { SpoolPressure } from "../spool/spool_pressure.ts";
@@ -45,6 +51,12 @@ export interface RecordSink {
    * @throws {SpoolError} it is refused
    */
   append(record: SpoolRecord): Promise<void>;
+  /**
+   * Starts a body of its own file.
+   *
+   * @throws {SpoolError} it is refused
+   */
+  openLarge(): Promise<LargeUpload>;
   /** Resolves when everything acknowledged is on disk. */
   close(): Promise<void>;
 }
@@ -61,6 +73,8 @@ export interface SubmitterOptions {
   readonly policy: ItemPolicy;
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
+  /** Largest envelope once decoded. */
+  readonly decodedBytesMax: number;
   /** The state of this key's project is not known yet. */
   readonly onWanted: (key: string) => void;
 }
@@ -73,9 +87,66 @@ export class Submitter implements Ingress {
     this.#o = options;
   }
 
-  async submit(submission: Submission): Promise<readonly RateLimit[]> {
+  submit({ meta, envelope, body }: Submission): Promise<readonly RateLimit[]> {
+    return this.#submit(meta, envelope, (stored, change, nowMs) => {
+      const chunks = change ? rewriteEnvelope(envelope, change) : body;
+      return this.#append(stored, chunks, nowMs);
+    });
+  }
+
+  submitLarge({ meta, envelope, body, headers }: LargeSubmission): Promise<readonly RateLimit[]> {
+    return this.#submit(meta, envelope, async (stored, cut, nowMs) => {
+      const change = headers ? { ...cut, headers: { ...headers, ...cut?.headers } } : cut;
+      if (!change) return await this.#appendLarge(stored, body, nowMs);
+      const { sink, decodedBytesMax } = this.#o;
+      const encoding = meta.contentEncoding;
+      let upload: LargeUpload | null = null;
+      try {
+        upload = await rewriteLarge(sink, { envelope, body, encoding, change, decodedBytesMax });
+        return await this.#appendLarge({ ...stored, contentEncoding: "" }, upload, nowMs);
+      } catch (error) {
+        return this.#unspooled(error, stored, nowMs);
+      } finally {
+        await upload?.discard();
+      }
+    });
+  }
+
+  openLarge(): Promise<LargeUpload> {
+    return this.#o.sink.openLarge();
+  }
+
+  screen(sender: Screened, items: readonly EnvelopeItem[]): void {
+    const { admission, clock, acceptUnknownItems } = this.#o;
+    const verdict = admission.decide(sender, clock.now());
+    if (verdict.kind === "refused") throw this.#refused(verdict, sender, totalQuantities(items));
+    // What a limit takes out is not held against sizes, and which that is shows at the end.
+    if (verdict.kind === "pending" || this.#limits(verdict.limits, clock.now()).length > 0) return;
+    this.#checkSizes(
+      sender,
+      acceptUnknownItems ? items : items.filter(({ type }) => type.type !== "unknown"),
+    );
+  }
+
+  unspooled(
+    error: SpoolError,
+    sender: Pick<Screened, "key" | "projectId">,
+    items: readonly EnvelopeItem[],
+  ): readonly RateLimit[] {
+    const quantities = totalQuantities(items);
+    return this.#unspooled(error, { ...sender, quantities }, this.#o.clock.now());
+  }
+
+  async #submit(
+    meta: Submission["meta"],
+    envelope: Envelope,
+    store: (
+      stored: RequestMeta,
+      change: EnvelopeChange | null,
+      nowMs: number,
+    ) => Promise<readonly RateLimit[] | null>,
+  ): Promise<readonly RateLimit[]> {
     const { admission, clock } = this.#o;
-    const { meta, envelope } = submission;
     const nowMs = clock.now();
     const sent = this.#knownItems(envelope.items, meta);
     if (sent.length === 0) return NO_LIMITS;
@@ -87,7 +158,7 @@ export class Submitter implements Ingress {
     this.#countLimited(scope, limited.dropped);
     if (limited.kept.length === 0) return limited.applied;
     this.#checkSizes(scope, limited.kept);
-    const policed = state && this.#police(submission, limited.kept, state, nowMs);
+    const policed = state && this.#police({ meta, envelope }, limited.kept, state, nowMs);
     const kept = policed?.kept ?? limited.kept;
     const applied = policed ? [...limited.applied, ...policed.applied] : limited.applied;
     if (kept.length === 0) return applied;
@@ -99,13 +170,12 @@ export class Submitter implements Ingress {
       contentEncoding: change ? "" : meta.contentEncoding,
       ...policed && { isPoliced: true },
     };
-    const body = change ? rewriteEnvelope(envelope, change) : submission.body;
-    return await this.#append(stored, body, nowMs) ?? applied;
+    return await store(stored, change, nowMs) ?? applied;
   }
 
   /** What the project's own rules leave. */
   #police(
-    { meta, envelope }: Submission,
+    { meta, envelope }: Pick<Submission, "meta" | "envelope">,
     items: readonly EnvelopeItem[],
     state: ProjectState,
     nowMs: number,
@@ -163,8 +233,45 @@ export class Submitter implements Ingress {
     body: readonly Uint8Array[],
     receivedAtMs: number,
   ): Promise<readonly RateLimit[] | null> {
+    const { sink } = this.#o;
+    if (bytesLength(body) <= LARGE_BYTES_MIN) return await this.#spool(meta, body, receivedAtMs);
+    let upload: LargeUpload | null = null;
     try {
-      await this.store(meta, body, receivedAtMs);
+      upload = await sink.openLarge();
+      await upload.write(body);
+      return await this.#appendLarge(meta, upload, receivedAtMs);
+    } catch (error) {
+      return this.#unspooled(error, meta, receivedAtMs);
+    } finally {
+      await upload?.discard();
+    }
+  }
+
+  /** The same for a body that is on disk already, which is kept if its record is. */
+  async #appendLarge(
+    meta: RequestMeta,
+    upload: LargeUpload,
+    receivedAtMs: number,
+  ): Promise<readonly RateLimit[] | null> {
+    let body: Uint8Array;
+    try {
+      body = encodeLargeBody(await upload.seal());
+    } catch (error) {
+      return this.#unspooled(error, meta, receivedAtMs);
+    }
+    const refusal = await this.#spool(meta, [body], receivedAtMs, true);
+    if (refusal === null) upload.keep();
+    return refusal;
+  }
+
+  async #spool(
+    meta: RequestMeta,
+    body: readonly Uint8Array[],
+    receivedAtMs: number,
+    isLarge = false,
+  ): Promise<readonly RateLimit[] | null> {
+    try {
+      await this.store(meta, body, receivedAtMs, isLarge);
     } catch (error) {
       return this.#unspooled(error, meta, receivedAtMs);
     }
@@ -181,6 +288,7 @@ export class Submitter implements Ingress {
     meta: RequestMeta,
     body: readonly Uint8Array[],
     receivedAtMs: number = this.#o.clock.now(),
+    isLarge = false,
   ): Promise<void> {
     await this.#o.sink.append({
       receivedAtMs,
@@ -188,6 +296,7 @@ export class Submitter implements Ingress {
       categoryBits: categoryBits(meta.quantities),
       meta: encodeRequestMeta(meta),
       body,
+      isLarge,
     });
   }
 
@@ -226,7 +335,11 @@ export class Submitter implements Ingress {
   }
 
   /** No room is a limit for everything, which SDKs honour; a disk that fails is a 503, so that a balancer goes elsewhere. */
-  #unspooled(error: unknown, meta: RequestMeta, nowMs: number): readonly RateLimit[] {
+  #unspooled(
+    error: unknown,
+    meta: Pick<RequestMeta, "key" | "projectId" | "quantities">,
+    nowMs: number,
+  ): readonly RateLimit[] {
     const { ledger } = this.#o;
     if (!(error instanceof SpoolError)) throw error;
     if (!error.isFull) {

@@ -15,6 +15,8 @@ import { METRICS } from "../telemetry/catalogue.ts";
 import { BodyBudget } from "./body_budget.ts";
 import { decodeBody, parseContentEncoding } from "./decode_body.ts";
 import { BodyError, type IncomingRequest } from "./incoming_request.ts";
+import { LARGE_BYTES_MIN } from "../spool/large_body.ts";
+import { LargeStream } from "./large_stream.ts";
 import { lengthExceeded, queueFailed } from "./refusals.ts";
 
 /** A body that was read to its end. */
@@ -98,6 +100,73 @@ export class BodyReader {
     } catch (error) {
       this.#budget.release(received.length);
       throw error;
+    }
+  }
+
+  /**
+   * Reads a body that is small, received and decoded; of a larger one only as much as shows that.
+   *
+   * br, deflate and zstd are read whole whatever their size: their decoders do not stand being fed piece by piece (see
+   * `decode_body.ts`), and no SDK sends large bodies in them.
+   *
+   * @throws {RequestError} as {@link BodyReader.read}
+   */
+  async open(request: IncomingRequest, limit: number): Promise<Body | LargeStream> {
+    const encoding = parseContentEncoding(request.header("content-encoding"));
+    const isStreamable = encoding === "" || encoding === "gzip";
+    if (!isStreamable || limit <= LARGE_BYTES_MIN) return await this.read(request, limit);
+    const announced = announcedLength(request);
+    if (announced > limit) throw lengthExceeded();
+    const stream = (first: readonly Uint8Array[]): LargeStream =>
+      this.#stream(request, encoding, limit, first);
+    if (announced > LARGE_BYTES_MIN) return stream([]);
+    const received = await this.#receiveUpTo(request, LARGE_BYTES_MIN);
+    if (received.isMore) return stream(received.chunks);
+    const bytes = plainBytes(concatBytes(received.chunks));
+    try {
+      const decoded = encoding === ""
+        ? bytes
+        : plainBytes(await decodeBody(bytes, encoding, LARGE_BYTES_MIN, this.#budget));
+      this.#metrics.add(METRICS.requestBytes, bytes.length, encoding || "identity");
+      const held = encoding === "" ? bytes.length : bytes.length + decoded.length;
+      return this.#body(bytes, encoding, decoded, held);
+    } catch (error) {
+      this.#budget.release(bytes.length);
+      if (error instanceof RequestError && error.status === 413) return stream([bytes]);
+      throw error;
+    }
+  }
+
+  #stream(
+    request: IncomingRequest,
+    encoding: "" | "gzip",
+    limit: number,
+    first: readonly Uint8Array[],
+  ): LargeStream {
+    const onEnd = (bytes: number): void =>
+      this.#metrics.add(METRICS.requestBytes, bytes, encoding || "identity");
+    return new LargeStream({ request, encoding, limit, first, track: () => this.track(), onEnd });
+  }
+
+  /** Reads a body, or its start when it is larger than `max`; then nothing of it is reserved any more. */
+  async #receiveUpTo(
+    request: IncomingRequest,
+    max: number,
+  ): Promise<{ readonly chunks: readonly Uint8Array[]; readonly isMore: boolean }> {
+    if (announcedLength(request) >= 0) return { chunks: [await this.#receive(request, max)], isMore: false };
+    const done = this.track();
+    const chunks: Uint8Array[] = [];
+    let total = 0;
+    try {
+      const take = (chunk: Uint8Array): boolean => (chunks.push(chunk), (total += chunk.length) <= max);
+      const isWhole = await request.chunks(take);
+      if (!isWhole) return { chunks, isMore: true };
+      if (!this.#budget.take(total)) throw queueFailed();
+      return { chunks, isMore: false };
+    } catch (error) {
+      throw error instanceof BodyError ? unreadable(error) : error;
+    } finally {
+      done();
     }
   }
 

@@ -1,9 +1,11 @@
 /**
  * What the listener hands inwards: the seam between the HTTP side of a node and its policy and spool.
  */
-import type { Envelope } from "../protocol/envelope.ts";
+import type { Envelope, EnvelopeHeaders, EnvelopeItem, ScannedEnvelope } from "../protocol/envelope.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import type { Passthrough, RequestMeta } from "../protocol/request_meta.ts";
+import type { LargeUpload } from "../spool/large_upload.ts";
+import type { SpoolError } from "../spool/spool_error.ts";
 
 /** A request that authenticated and parsed. */
 export interface Submission {
@@ -25,6 +27,25 @@ export interface PassthroughSubmission {
   readonly body: Uint8Array;
 }
 
+/** An envelope that was written to the spool as it arrived. */
+export interface LargeSubmission {
+  readonly meta: Submission["meta"];
+  /** Its header is already what it is to be. */
+  readonly envelope: ScannedEnvelope;
+  /** The body as received in `meta.contentEncoding`; its owner discards it if it is not kept. */
+  readonly body: LargeUpload;
+  /** Keys of the header that differ from what was received; null for none. */
+  readonly headers: EnvelopeHeaders | null;
+}
+
+/** Who sends an envelope of which more is to come. */
+export interface Screened {
+  readonly key: string;
+  readonly projectId: string;
+  readonly origin: string | null;
+  readonly requiredFeatures: readonly string[];
+}
+
 /** Reason of the limit that stands for a full spool: nothing was kept. */
 export const SPOOL_FULL = "spool_full";
 
@@ -39,6 +60,38 @@ export interface Ingress {
    * @throws {RequestError} 403, 413, 429 or 503 when nothing was kept
    */
   submit(submission: Submission): Promise<readonly RateLimit[]>;
+
+  /**
+   * Starts a body that is written to the spool as it arrives.
+   *
+   * @throws {SpoolError}
+   */
+  openLarge(): Promise<LargeUpload>;
+
+  /**
+   * Whether to go on receiving an envelope of which these items were announced so far.
+   *
+   * @throws {RequestError} 403 or 413 when it will be refused whatever follows
+   */
+  screen(sender: Screened, items: readonly EnvelopeItem[]): void;
+
+  /**
+   * The same as {@link Ingress.submit} for what {@link Ingress.openLarge} took.
+   *
+   * @throws {RequestError} 403, 413, 429 or 503 when nothing was kept
+   */
+  submitLarge(submission: LargeSubmission): Promise<readonly RateLimit[]>;
+
+  /**
+   * The spool took no more of an envelope of which these items had come: what to tell the client.
+   *
+   * @throws {RequestError} 503 when its disk fails
+   */
+  unspooled(
+    error: SpoolError,
+    sender: Pick<Screened, "key" | "projectId">,
+    items: readonly EnvelopeItem[],
+  ): readonly RateLimit[];
 
   /**
    * The same for a body that is kept or refused as a whole.

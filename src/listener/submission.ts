@@ -11,16 +11,19 @@ import {
   buildEnvelope,
   checkEnvelopeMeta,
   type Envelope,
+  type EnvelopeHead,
   type EnvelopeHeaders,
   needsEventId,
   parseEnvelope,
   rewriteEnvelope,
+  type ScannedEnvelope,
 } from "../protocol/envelope.ts";
 import { newEventId } from "../protocol/event_id.ts";
 import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { Quantity } from "../protocol/item_type.ts";
 import { formatRateLimits, type RateLimit, retryAfterSeconds } from "../protocol/rate_limit.ts";
 import type { BodyEncoding } from "../protocol/request_meta.ts";
+import type { LargeUpload } from "../spool/large_upload.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { type Answer, jsonAnswer } from "./answer.ts";
 import type { Body, BodyReader } from "./body_reader.ts";
@@ -61,11 +64,7 @@ export async function submitEnvelope(
   body: Pick<Body, "received" | "decoded" | "encoding">,
 ): Promise<Answer> {
   const parsed = parseEnvelope(body.decoded);
-  const projectId = stated.projectId || (parsed.dsn?.projectId ?? "");
-  const sender = stated.projectId === "" ? { ...stated, projectId } : stated;
-  if (sender.checked) {
-    checkEnvelopeMeta(parsed, { projectId, key: sender.auth.key, origin: requestOrigin(request) });
-  }
+  const sender = agreedSender(request, stated, parsed);
   if (parsed.items.length === 0) return accepted(parsed.eventId);
   const changes = changesTo(parsed, deps, request);
   const envelope = changes === null ? parsed : withHeaders(parsed, changes);
@@ -74,6 +73,55 @@ export async function submitEnvelope(
     : { bytes: envelope.bytes, encoding: "" as const };
   const limits = await handIn(deps, request, sender, envelope, stored);
   return limits.length > 0 ? limited(limits, deps.clock.now()) : accepted(envelope.eventId);
+}
+
+/**
+ * The same as {@link submitEnvelope} for an envelope that was written to the spool as it arrived.
+ *
+ * @throws {RequestError} everything of sections 3.1 and 5.3 that is not found while it passes
+ */
+export async function submitScanned(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  stated: Sender,
+  { envelope, upload, encoding }: {
+    readonly envelope: ScannedEnvelope;
+    readonly upload: LargeUpload;
+    readonly encoding: BodyEncoding;
+  },
+): Promise<Answer> {
+  const sender = agreedSender(request, stated, envelope);
+  if (envelope.items.length === 0) return accepted(envelope.eventId);
+  const changes = changesTo(envelope, deps, request);
+  const headers = { ...envelope.headers, ...changes };
+  const eventId = changes?.event_id ?? envelope.eventId;
+  request.isSubmitted = true;
+  const limits = await deps.ingress.submitLarge({
+    meta: {
+      ...senderMeta(request, sender, headers, deps.trustedProxies),
+      contentEncoding: encoding,
+      eventId,
+      passthrough: null,
+    },
+    envelope: { ...envelope, headers, eventId },
+    body: upload,
+    headers: changes,
+  });
+  return limits.length > 0 ? limited(limits, deps.clock.now()) : accepted(eventId);
+}
+
+/**
+ * The sender, with the project that the envelope names if the request names none.
+ *
+ * @throws {RequestError} 400 when the two do not agree
+ */
+function agreedSender(request: IncomingRequest, stated: Sender, envelope: EnvelopeHead): Sender {
+  const projectId = stated.projectId || (envelope.dsn?.projectId ?? "");
+  const sender = stated.projectId === "" ? { ...stated, projectId } : stated;
+  if (sender.checked) {
+    checkEnvelopeMeta(envelope, { projectId, key: sender.auth.key, origin: requestOrigin(request) });
+  }
+  return sender;
 }
 
 /** What {@link submitItems} makes an envelope of. */

@@ -7,7 +7,7 @@
  */
 import { fromUtf8 } from "../core/bytes.ts";
 import type { DataCategory } from "../protocol/data_category.ts";
-import type { Envelope, EnvelopeItem } from "../protocol/envelope.ts";
+import type { Envelope, EnvelopeItem, ScannedEnvelope } from "../protocol/envelope.ts";
 import { itemQuantities } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { parseSamplingContext, type SamplingContext } from "../protocol/sampling_context.ts";
@@ -22,7 +22,7 @@ import { sample, sampledReason, Sampler, type SamplingDecision } from "./samplin
 
 /** What is policed. */
 export interface PolicedEnvelope {
-  readonly envelope: Pick<Envelope, "bytes" | "headers">;
+  readonly envelope: Pick<Envelope, "bytes" | "headers"> & Partial<Pick<ScannedEnvelope, "payloads">>;
   readonly items: readonly EnvelopeItem[];
   readonly key: string;
   /** 32 hex digits or null. */
@@ -206,9 +206,12 @@ function takeOut(
 }
 
 /** Payload of an item as an object; `null` when it is none. */
-function payloadOf({ bytes }: Pick<Envelope, "bytes">, item: EnvelopeItem): JsonRecord | null {
+function payloadOf({ bytes, payloads }: PolicedEnvelope["envelope"], item: EnvelopeItem): JsonRecord | null {
+  // Of an envelope that was not held only the payloads of events were kept.
+  const payload = payloads ? payloads.get(item) : bytes.subarray(item.payloadStart, item.payloadEnd);
+  if (payload === undefined) return null;
   try {
-    const value = JSON.parse(fromUtf8(bytes.subarray(item.payloadStart, item.payloadEnd)));
+    const value = JSON.parse(fromUtf8(payload));
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
   } catch {
     return null;

@@ -1,3 +1,4 @@
+import { concatBytes, fromUtf8 } from "../../src/core/bytes.ts";
 import type { System } from "../../src/cli/command.ts";
 import { runCli } from "../../src/cli/run_cli.ts";
 import type { LoadedConfig } from "../../src/config/load_config.ts";
@@ -60,6 +61,12 @@ export async function runFakeCli(
     ask(question) {
       questions.push(question);
       return lines.shift() ?? null;
+    },
+    async writeNewFrom(path, content) {
+      if (o.files?.[path] !== undefined) throw new Deno.errors.AlreadyExists(path);
+      const pieces: Uint8Array[] = [];
+      for await (const piece of content) pieces.push(piece);
+      written[path] = fromUtf8(concatBytes(pieces));
     },
     confirm(question) {
       questions.push(question);

@@ -3,8 +3,20 @@ import type { CidrSet } from "../../src/core/cidr.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { PaceLimits } from "../../src/listener/body_pace.ts";
 import { createConnectionCounts } from "../../src/listener/connection_gate.ts";
+import { concatBytes } from "../../src/core/bytes.ts";
+import { parseEnvelope, rewriteEnvelope } from "../../src/protocol/envelope.ts";
+import { DiskBudget } from "../../src/spool/disk_budget.ts";
+import { LargeUpload } from "../../src/spool/large_upload.ts";
+import type { SpoolError } from "../../src/spool/spool_error.ts";
+import { decodeContent } from "./decode_content.ts";
+import { SimStorage } from "./sim_storage.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
-import type { Ingress, PassthroughSubmission, Submission } from "../../src/listener/ingress.ts";
+import type {
+  Ingress,
+  LargeSubmission,
+  PassthroughSubmission,
+  Submission,
+} from "../../src/listener/ingress.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
 import { healthRoutes, ingestionRoutes, relayRoutes } from "../../src/listener/routes.ts";
 import { DEFAULT_ITEM_LIMITS, type ItemLimits } from "../../src/protocol/item_limits.ts";
@@ -24,6 +36,9 @@ export const AUTH = `sentry_version=7&sentry_key=${KEY}`;
 export class FakeIngress implements Ingress {
   readonly submissions: Submission[] = [];
   readonly passthroughs: PassthroughSubmission[] = [];
+  /** Where large bodies go. */
+  readonly storage = new SimStorage({});
+  readonly budget = DiskBudget.create(1 << 30);
   /** Projects whose state is known, by key. */
   readonly projects = new Map<string, string>();
   /** What the next submissions resolve with. */
@@ -37,6 +52,29 @@ export class FakeIngress implements Ingress {
   submitPassthrough(submission: PassthroughSubmission): Promise<readonly RateLimit[]> {
     this.passthroughs.push(submission);
     return this.respond();
+  }
+
+  async openLarge(): Promise<LargeUpload> {
+    const { storage, budget } = this;
+    return await LargeUpload.create({ storage, folder: "p0", budget, onFailure: () => {} });
+  }
+
+  screen(): void {}
+
+  /** Remembered as if it had been held, with its header as it is to be. */
+  async submitLarge({ meta, body, headers }: LargeSubmission): Promise<readonly RateLimit[]> {
+    const received: Uint8Array[] = [];
+    for await (const chunk of body.read()) received.push(chunk);
+    const bytes = concatBytes(received);
+    const read = parseEnvelope(decodeContent(bytes, meta.contentEncoding));
+    const envelope = headers ? parseEnvelope(concatBytes(rewriteEnvelope(read, { headers }))) : read;
+    const stored = headers ? envelope.bytes : bytes;
+    const contentEncoding = headers ? "" : meta.contentEncoding;
+    return await this.submit({ meta: { ...meta, contentEncoding }, envelope, body: [stored] });
+  }
+
+  unspooled(error: SpoolError): never {
+    throw error;
   }
 
   projectIdOf(key: string): string | null {

@@ -65,6 +65,12 @@ export class NodeProcess {
     return `http://${TEST_KEY}@127.0.0.1:${port}/${projectId}`;
   }
 
+  /** Of the running node. */
+  get pid(): number {
+    if (!this.#child) throw new Error("The node is not running");
+    return this.#child.pid;
+  }
+
   /** Starts the node in its folder, after it ended, and waits until it is ready. */
   async startAgain(): Promise<void> {
     this.launch();

@@ -127,7 +127,8 @@ export const listenerSection = section({
   body_memory: field(byteSize(1), {
     default: "512MiB",
     effect: "reload",
-    about: "Bytes of request bodies held at once per lane; beyond it requests are answered with 503",
+    about:
+      "Bytes of request bodies held in memory at once per lane (envelopes beyond 1 MiB are not, see Large records); beyond it requests are answered with 503",
   }),
 });
 

@@ -3,6 +3,8 @@ import type { Answer } from "../answer.ts";
 import type { IncomingRequest } from "../incoming_request.ts";
 import { envelopeAuth } from "../../protocol/envelope.ts";
 import { parseProjectId } from "../../protocol/request_auth.ts";
+import { submitLargeEnvelope } from "../large_envelope.ts";
+import { LargeStream } from "../large_stream.ts";
 import type { Endpoint } from "../routes.ts";
 import { type IngestionDeps, requestAuth, type Sender, submitEnvelope } from "../submission.ts";
 
@@ -11,12 +13,15 @@ export function envelopeEndpoint(deps: IngestionDeps): Endpoint {
   return async (request: IncomingRequest, pathProjectId: string): Promise<Answer> => {
     const projectId = parseProjectId(pathProjectId);
     const auth = requestAuth(request);
-    const body = await deps.bodies.read(request, deps.maxEnvelopeBytes);
+    const senderOf = (bytes: Uint8Array): Sender =>
+      auth === null ? envelopeSender(bytes, projectId) : { projectId, auth, checked: true };
+    const limit = deps.maxEnvelopeBytes;
+    const body = await deps.bodies.open(request, limit);
+    if (body instanceof LargeStream) {
+      return await submitLargeEnvelope(deps, request, { stream: body, limit, sender: senderOf });
+    }
     try {
-      const sender = auth === null
-        ? envelopeSender(body.decoded, projectId)
-        : { projectId, auth, checked: true };
-      return await submitEnvelope(deps, request, sender, body);
+      return await submitEnvelope(deps, request, senderOf(body.decoded), body);
     } finally {
       body.release();
     }

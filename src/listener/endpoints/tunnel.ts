@@ -8,8 +8,10 @@
 import { envelopeAuth } from "../../protocol/envelope.ts";
 import { isHostOf } from "../../protocol/ingest_host.ts";
 import { RequestError } from "../../protocol/request_error.ts";
+import { submitLargeEnvelope } from "../large_envelope.ts";
+import { LargeStream } from "../large_stream.ts";
 import type { Endpoint } from "../routes.ts";
-import { type IngestionDeps, submitEnvelope } from "../submission.ts";
+import { type IngestionDeps, type Sender, submitEnvelope } from "../submission.ts";
 
 /** What may pass the tunnel. */
 export interface TunnelRules {
@@ -23,14 +25,21 @@ export interface TunnelRules {
 
 /** Endpoint for envelopes that name their DSN. */
 export function tunnelEndpoint(deps: IngestionDeps, rules: TunnelRules): Endpoint {
+  const senderOf = (bytes: Uint8Array): Sender => {
+    const { auth, dsn } = envelopeAuth(bytes);
+    const projectId = dsn.projectId ?? "";
+    if (!rules.hosts.some((pattern) => isHostOf(dsn.host, pattern))) throw refused("host");
+    if (rules.projectIds.length > 0 && !rules.projectIds.includes(projectId)) throw refused("project");
+    return { projectId, auth, checked: false };
+  };
   return async (request) => {
-    const body = await deps.bodies.read(request, deps.maxEnvelopeBytes);
+    const limit = deps.maxEnvelopeBytes;
+    const body = await deps.bodies.open(request, limit);
+    if (body instanceof LargeStream) {
+      return await submitLargeEnvelope(deps, request, { stream: body, limit, sender: senderOf });
+    }
     try {
-      const { auth, dsn } = envelopeAuth(body.decoded);
-      const projectId = dsn.projectId ?? "";
-      if (!rules.hosts.some((pattern) => isHostOf(dsn.host, pattern))) throw refused("host");
-      if (rules.projectIds.length > 0 && !rules.projectIds.includes(projectId)) throw refused("project");
-      return await submitEnvelope(deps, request, { projectId, auth, checked: false }, body);
+      return await submitEnvelope(deps, request, senderOf(body.decoded), body);
     } finally {
       body.release();
     }

@@ -29,12 +29,14 @@ Deno.test("Submitter: what has no project state yet is stored as it came, and it
     admission: new Admission(projects, limits),
     sink: {
       append: (record) => Promise.resolve(void stored.push(record)),
+      openLarge: () => Promise.reject(new Error("no body is large")),
       close: () => Promise.resolve(),
     },
     clock,
     metrics,
     itemLimits: DEFAULT_ITEM_LIMITS,
     acceptUnknownItems: true,
+    decodedBytesMax: 1000,
     onWanted: (key) => wanted.push(key),
     pressure: new SpoolPressure({
       budget: { bytesUsed: 0, bytesMax: 1 },

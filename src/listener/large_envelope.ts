@@ -1,0 +1,82 @@
+/**
+ * Envelopes that are too large to be held: written to the spool as they arrive, and read as they pass.
+ *
+ * What can be refused is refused as soon as it is known: a malformed header, an item beyond its limit, a project that is
+ * closed. A request that ends early, for whatever reason, leaves nothing behind.
+ *
+ * Limits: in memory is what is gathered for a write (`large_stream.ts`), the header at hand, and the payload of an event.
+ */
+import { EnvelopeScanner } from "../protocol/envelope.ts";
+import { SpoolError } from "../spool/spool_error.ts";
+import type { Answer } from "./answer.ts";
+import { GunzipSink } from "./gunzip_sink.ts";
+import type { IncomingRequest } from "./incoming_request.ts";
+import type { LargeStream } from "./large_stream.ts";
+import { requestOrigin } from "./sender_meta.ts";
+import { type IngestionDeps, limited, type Sender, submitScanned } from "./submission.ts";
+
+/** What {@link submitLargeEnvelope} takes. */
+export interface LargeEnvelopeRequest {
+  readonly stream: LargeStream;
+  /** Most bytes, decoded. */
+  readonly limit: number;
+  /** Who sends it, given the first line of the envelope; throws {@link RequestError}. */
+  readonly sender: (firstLine: Uint8Array) => Sender;
+}
+
+/**
+ * Receives an envelope, hands it inwards and words the answer, as `submitEnvelope` does.
+ *
+ * @throws {RequestError}
+ */
+export async function submitLargeEnvelope(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  { stream, limit, sender: senderOf }: LargeEnvelopeRequest,
+): Promise<Answer> {
+  const { ingress } = deps;
+  const scanner = new EnvelopeScanner();
+  let sender: Sender | null = null;
+  let screened = 0;
+  const screen = (): void => {
+    const { head, items } = scanner;
+    if (head === null) return;
+    sender ??= senderOf(scanner.firstLine);
+    if (items.length === screened) return;
+    screened = items.length;
+    const { required_features: requiredFeatures = [] } = head.headers;
+    const projectId = sender.projectId || (head.dsn?.projectId ?? "");
+    const origin = requestOrigin(request);
+    try {
+      ingress.screen({ key: sender.auth.key, projectId, origin, requiredFeatures }, items);
+    } catch (error) {
+      request.isSubmitted = true;
+      throw error;
+    }
+  };
+  const gunzip = stream.encoding === "gzip" ? new GunzipSink(limit, (chunk) => scanner.push(chunk)) : null;
+  try {
+    const upload = await ingress.openLarge();
+    try {
+      for await (const chunks of stream.pieces()) {
+        await upload.write(chunks);
+        for (const chunk of chunks) await (gunzip ? gunzip.write(chunk) : scanner.push(chunk));
+        screen();
+      }
+      await gunzip?.end();
+      const envelope = scanner.finish();
+      sender ??= senderOf(scanner.firstLine);
+      return await submitScanned(deps, request, sender, { envelope, upload, encoding: stream.encoding });
+    } finally {
+      await upload.discard();
+    }
+  } catch (error) {
+    if (!(error instanceof SpoolError)) throw error;
+    request.isSubmitted = true;
+    // What is left of the body is not read, so the connection is of no more use.
+    const of = { key: sender?.auth.key ?? "", projectId: sender?.projectId ?? "" };
+    return { ...limited(ingress.unspooled(error, of, scanner.items), deps.clock.now()), closing: true };
+  } finally {
+    gunzip?.destroy();
+  }
+}
