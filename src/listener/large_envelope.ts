@@ -54,7 +54,16 @@ export async function submitLargeEnvelope(
       throw error;
     }
   };
-  const gunzip = stream.encoding === "gzip" ? new GunzipSink(limit, (chunk) => scanner.push(chunk)) : null;
+  // That it decodes to too much comes before what it decodes to, as in a Relay, which decodes first.
+  let fault: unknown = null;
+  const scan = (chunk: Uint8Array): void => {
+    try {
+      if (fault === null) scanner.push(chunk);
+    } catch (error) {
+      fault = error;
+    }
+  };
+  const gunzip = stream.encoding === "gzip" ? new GunzipSink(limit, scan) : null;
   try {
     const upload = await ingress.openLarge();
     try {
@@ -64,6 +73,7 @@ export async function submitLargeEnvelope(
         screen();
       }
       await gunzip?.end();
+      if (fault !== null) throw fault;
       const envelope = scanner.finish();
       sender ??= senderOf(scanner.firstLine);
       return await submitScanned(deps, request, sender, { envelope, upload, encoding: stream.encoding });
