@@ -1,4 +1,4 @@
-import { utf8 } from "../core/bytes.ts";
+import { concatBytes, utf8 } from "../core/bytes.ts";
 import { loadConfig } from "../config/load_config.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { Admission } from "../projects/admission.ts";
@@ -8,7 +8,7 @@ import { ProjectTable } from "../projects/project_table.ts";
 import { QuotaCounters } from "../projects/quotas/quota_counters.ts";
 import { RateLimitTable } from "../projects/rate_limit_table.ts";
 import { readStaticProjects } from "../projects/static_projects.ts";
-import { parseEnvelope } from "../protocol/envelope.ts";
+import { type Envelope, EnvelopeScanner, parseEnvelope } from "../protocol/envelope.ts";
 import { DsnError, parseDsn } from "../protocol/dsn.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import type { RequestMeta } from "../protocol/request_meta.ts";
@@ -20,7 +20,7 @@ import { decodedBody, findSpool, metaOf } from "./spool_access.ts";
 /** What is explained. */
 interface Subject {
   readonly meta: RequestMeta;
-  readonly bytes: Uint8Array;
+  readonly envelope: Envelope;
 }
 
 /** `landfall explain` */
@@ -39,12 +39,8 @@ export const explainCommand: Command = {
   },
   operands: "[ID]",
   async run(invocation, system) {
-    const { meta, bytes } = await subjectOf(invocation, system);
-    const steps = explainPolicy(
-      { meta, envelope: envelopeIn(bytes) },
-      policyOf(invocation, system),
-      system.clock.now(),
-    );
+    const subject = await subjectOf(invocation, system);
+    const steps = explainPolicy(subject, policyOf(invocation, system), system.clock.now());
     system.out(invocation.flags.has("json") ? `${JSON.stringify(steps, null, 2)}\n` : tableOf(steps));
     return EXIT.ok;
   },
@@ -62,20 +58,18 @@ async function subjectOf(invocation: Invocation, system: System): Promise<Subjec
   const meta = record && metaOf(record);
   if (!record || !meta) throw new Error(`there is no whole record at ${id}`);
   if (meta.passthrough) throw new Error("the record is no envelope; only limits hold for it");
-  const bytes = await decodedBody(record, meta, config);
-  if (bytes === null) throw new Error("the body of the record cannot be decoded");
-  return { meta, bytes };
+  const body = decodedBody(system.storage, record, meta, config);
+  return { meta, envelope: await (record.large ? scanned(body) : whole(body)) };
 }
 
 function fileSubject(file: string, flags: Invocation["flags"], { sources }: System): Subject {
-  const bytes = utf8(readFile(file, sources));
-  const envelope = envelopeIn(bytes);
+  const envelope = readable(() => parseEnvelope(utf8(readFile(file, sources))));
   const stated = flags.get("dsn");
   const dsn = stated === undefined ? envelope.dsn : dsnOf(stated);
   if (!dsn) throw new UsageError("the envelope has no DSN in its header; name one with --dsn");
   const remoteAddr = flags.get("address") ?? "127.0.0.1";
   return {
-    bytes,
+    envelope,
     meta: {
       projectId: dsn.projectId ?? "",
       key: dsn.key,
@@ -113,9 +107,23 @@ function dsnOf(text: string) {
   }
 }
 
-function envelopeIn(bytes: Uint8Array) {
+/** An envelope too large to be held; of its payloads only those of events are there. */
+async function scanned(body: AsyncIterable<Uint8Array>): Promise<Envelope> {
+  const scanner = new EnvelopeScanner();
+  for await (const piece of body) readable(() => scanner.push(piece));
+  return readable(() => scanner.finish());
+}
+
+async function whole(body: AsyncIterable<Uint8Array>): Promise<Envelope> {
+  const pieces = await Array.fromAsync(body).catch(() => {
+    throw new Error("the body of the record cannot be decoded");
+  });
+  return readable(() => parseEnvelope(concatBytes(pieces)));
+}
+
+function readable<T>(read: () => T): T {
   try {
-    return parseEnvelope(bytes);
+    return read();
   } catch (error) {
     if (error instanceof RequestError) throw new Error(`this is no envelope: ${error.message}`);
     throw error;
