@@ -1,8 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
-import { FAIR_LIMITS } from "../../../src/spool/fair_limits.ts";
 import { recordBytes, type SpoolRecord } from "../../../src/spool/record.ts";
+import { SegmentLedger } from "../../../src/spool/segment_ledger.ts";
+import { SegmentWalk, type SpoolLoss } from "../../../src/spool/segment_walk.ts";
+import { StretchCursor } from "../../../src/spool/stretch_cursor.ts";
 import { SimStorage } from "../../support/sim_storage.ts";
-import { closePartition, numbered, numberOf, openPartition, readAll } from "../../support/spool_fixture.ts";
+import {
+  closePartition,
+  numbered,
+  numberOf,
+  openPartition,
+  PARTITION,
+  readAll,
+} from "../../support/spool_fixture.ts";
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
@@ -43,26 +52,30 @@ Deno.test("StretchCursor: projects released together share what is read, whateve
 
 Deno.test("StretchCursor: what is read ahead ends where the writer is", async () => {
   const storage = new SimStorage({});
-  const fairLimits = { ...FAIR_LIMITS, perProject: 1 };
-  const partition = await openPartition(storage, {
+  const { reader, writer, control, budget, clock } = await openPartition(storage, {
     segmentBytesMax: 1 << 20,
-    chunkBytes: 1 << 14,
-    fairLimits,
   });
-  const { reader, writer, losses } = partition;
-  const append = (numbers: readonly number[]): Promise<unknown> =>
-    Promise.all(
-      numbers.map((n) => writer.append({ ...numbered(n), projectHash: n % 2 === 1 ? 1 : 1000 + n })),
-    );
-  reader.hold(1);
-  await append(range(0, 20));
-  const others = await readAll(reader);
-  reader.release(1);
-  const first = [await reader.next(), await reader.next(), await reader.next()];
-  await append(range(20, 60));
-  const rest = await readAll(reader);
+  const options = { storage, folder: PARTITION, control, budget, clock };
+  const ledger = new SegmentLedger(
+    { ...options, checkpointIntervalMs: 100 },
+    { highest: 0, segments: new Map() },
+    [],
+  );
+  const losses: SpoolLoss[] = [];
+  const onLoss = (loss: SpoolLoss): number => losses.push(loss);
+  const cursor = new StretchCursor(() =>
+    new SegmentWalk({ ...options, ledger, onLoss, chunkBytes: 1 << 14 })
+  );
+  const bytes = recordBytes(numbered(1));
+  for (let number = 0; number < 10; number++) {
+    await writer.append(numbered(number));
+    if (number % 2 === 1) continue;
+    const from = number * bytes;
+    cursor.open({ segment: 1, from, to: from + bytes, records: 1, oldestMs: 0 });
+    const { header, meta, body } = (await cursor.next())!;
+    assertEquals(numberOf({ receivedAtMs: header.receivedAtMs, meta, body }), number);
+  }
   assertEquals(losses, []);
-  const numbers = [...others, ...first, ...rest].map((record) => numberOf(record!));
-  assertEquals(numbers.sort((a, b) => a - b), range(0, 60));
-  await closePartition(partition);
+  cursor.close();
+  await closePartition({ reader, writer });
 });
