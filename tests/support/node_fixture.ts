@@ -1,10 +1,15 @@
 /** A whole node inside the test's own process, whose halves can be made to die. */
-import { systemClock } from "../../src/core/clock.ts";
+import { type Clock, systemClock } from "../../src/core/clock.ts";
 import { processSources } from "../../src/config/config_sources.ts";
 import type { Setting } from "../../src/config/environment.ts";
 import { loadConfig } from "../../src/config/load_config.ts";
 import { forwardHalf } from "../../src/lane/forward_half.ts";
-import { type HalfListener, type HalfSpawner, spawnInProcess } from "../../src/lane/half_host.ts";
+import {
+  type HalfListener,
+  type HalfSpawner,
+  spawnInProcess,
+  spawnWorkerHalf,
+} from "../../src/lane/half_host.ts";
 import { ingestHalf } from "../../src/lane/ingest_half.ts";
 import type { HalfKind } from "../../src/lane/messages.ts";
 import { Node } from "../../src/node.ts";
@@ -15,7 +20,7 @@ export interface NodeFixture extends AsyncDisposable {
   readonly node: Node;
   readonly url: string;
   readonly folder: string;
-  /** The half that was started last dies, as a worker with an uncaught error does. */
+  /** The half that was started last dies at once, whatever it is doing, as a worker with an uncaught error does. */
   die(kind: HalfKind): void;
 }
 
@@ -26,11 +31,15 @@ export interface NodeFixtureOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Files of the configuration folder, by path. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Halves run in workers, as a node's do, instead of this isolate. */
+  readonly inWorkers?: boolean;
+  /** Clock of the control plane, and of halves in this isolate. */
+  readonly clock?: Clock;
 }
 
 /** Starts a node in a folder of its own, which goes with it. */
 export async function startNode(
-  { upstream, config = {}, files = {} }: NodeFixtureOptions,
+  { upstream, config = {}, files = {}, inWorkers = false, clock = systemClock }: NodeFixtureOptions,
 ): Promise<NodeFixture> {
   const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
   for (const [path, text] of Object.entries(files)) {
@@ -53,7 +62,7 @@ export async function startNode(
     value,
     origin: { kind: "flag", name: "test" },
   }));
-  const deps = { clock: systemClock, storage: diskStorage };
+  const deps = { clock, storage: diskStorage };
   const inProcess = spawnInProcess({
     ingest: (port) => ingestHalf(port, deps),
     forward: (port) => forwardHalf(port, deps),
@@ -61,7 +70,7 @@ export async function startNode(
   const listeners = new Map<HalfKind, HalfListener>();
   const spawn: HalfSpawner = (kind, listener) => {
     listeners.set(kind, listener);
-    return inProcess(kind, listener);
+    return (inWorkers ? spawnWorkerHalf : inProcess)(kind, listener);
   };
   const loaded = loadConfig({ dir: folder, settings });
   const node = await Node.start(loaded, { ...deps, spawn, sources: processSources() });
