@@ -228,7 +228,9 @@ export class Node {
     if (internal) this.#servers.push(await internal);
     if (config.admin.enabled) {
       const deadLetters = new DeadLetterControl(this.#lanes);
-      const source = { metrics: this.metrics, status: () => this.status(), deadLetters, bans: this.guard };
+      const parts = { metrics: this.metrics, deadLetters, bans: this.guard, config: this.#config };
+      const token = (): string | null => this.#loaded.config.admin.token;
+      const source = { ...parts, token, status: () => this.status(), probes: () => this.#probes() };
       this.#servers.push(serveAdmin(config, adminApp(source)));
     }
     this.#phase = "running";

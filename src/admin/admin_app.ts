@@ -9,6 +9,9 @@ import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { EXPOSITION_TYPE, renderExposition } from "../telemetry/exposition.ts";
 import type { MetricsReader } from "../telemetry/registry.ts";
+import { bearerOnly } from "./operator_only.ts";
+import { addConfigRoutes, type ConfigActions } from "./config_routes.ts";
+import type { Probe } from "./readiness.ts";
 import { addBanRoutes, type BanActions } from "./ban_routes.ts";
 import { addSpoolRoutes, type DeadLetterActions } from "./spool_routes.ts";
 import { STATUS_PAGE } from "./status_page.ts";
@@ -20,10 +23,15 @@ export interface AdminSource {
   status(): NodeStatus;
   readonly deadLetters: DeadLetterActions;
   readonly bans: BanActions;
+  readonly config: ConfigActions;
+  /** Whether the node can take traffic. */
+  probes(): readonly Probe[];
+  /** `admin.token` as it is now. */
+  token(): string | null;
 }
 
 /** The application, without a socket. */
-export function adminApp({ metrics, status, deadLetters, bans }: AdminSource): Hono {
+export function adminApp({ metrics, status, deadLetters, bans, config, probes, token }: AdminSource): Hono {
   const app = new Hono();
   app.use(secureHeaders({
     contentSecurityPolicy: {
@@ -39,6 +47,13 @@ export function adminApp({ metrics, status, deadLetters, bans }: AdminSource): H
     await next();
     c.header("cache-control", "no-store");
   });
+  app.get("/health/live", (c) => c.json({ live: true }));
+  app.use(bearerOnly(token));
+  app.get("/health", (c) => {
+    const all = probes();
+    const ready = all.every(({ ok }) => ok);
+    return c.json({ ready, probes: all }, ready ? 200 : 503);
+  });
   app.get("/", (c) => c.html(STATUS_PAGE.html));
   app.get(
     "/status.js",
@@ -52,5 +67,6 @@ export function adminApp({ metrics, status, deadLetters, bans }: AdminSource): H
   app.get("/metrics", (c) => c.body(renderExposition(metrics), 200, { "content-type": EXPOSITION_TYPE }));
   addSpoolRoutes(app, deadLetters);
   addBanRoutes(app, bans);
+  addConfigRoutes(app, config);
   return app;
 }

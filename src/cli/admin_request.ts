@@ -32,13 +32,11 @@ export function getAdmin(config: Config, path: string): Promise<unknown> {
 
 async function askAdmin({ admin }: Config, method: string, path: string, body?: object): Promise<unknown> {
   if (!admin.enabled) throw new Error("the admin listener is off (admin.enabled)");
-  const place = `${admin.host}:${admin.port}`;
+  const place = admin.socket ?? `${admin.host}:${admin.port}`;
   const sent = body === undefined ? "" : JSON.stringify(body);
-  const { status, text } = await exchange(reachable(admin.host), admin.port, method, path, sent).catch(
-    (error) => {
-      throw new Error(`the admin listener at ${place} does not answer: ${error.message}`);
-    },
-  );
+  const { status, text } = await exchange(admin, method, path, sent).catch((error) => {
+    throw new Error(`the admin listener at ${place} does not answer: ${error.message}`);
+  });
   if (status === 200) return JSON.parse(text);
   throw new Error(`the node did not do it: ${reasonOf(text) ?? `status ${status}`}`);
 }
@@ -48,8 +46,7 @@ function reachable(host: string): string {
 }
 
 function exchange(
-  host: string,
-  port: number,
+  { socket, host, port, token }: Config["admin"],
   method: string,
   path: string,
   body: string,
@@ -60,8 +57,10 @@ function exchange(
     "Content-Type": "application/json",
     "Content-Length": String(utf8(body).length),
     Connection: "close",
+    ...token !== null && { Authorization: `Bearer ${token}` },
   };
-  const sent = request({ host, port, path, method, headers, agent: false }, (answer) => {
+  const place = socket === null ? { host: reachable(host), port } : { socketPath: socket };
+  const sent = request({ ...place, path, method, headers, agent: false }, (answer) => {
     const chunks: Uint8Array[] = [];
     answer.on("data", (chunk: Uint8Array) => chunks.push(chunk));
     answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text: fromUtf8(concatBytes(chunks)) }));

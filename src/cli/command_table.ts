@@ -2,6 +2,7 @@
 import { type Command, EXIT } from "./command.ts";
 import { bansAddCommand, bansLsCommand, bansRemoveCommand } from "./ban_commands.ts";
 import { configCheckCommand } from "./config_check_command.ts";
+import { configDiffCommand, configReloadCommand } from "./config_live_commands.ts";
 import { configInitCommand } from "./config_init_command.ts";
 import { configShowCommand } from "./config_show_command.ts";
 import {
@@ -48,6 +49,8 @@ export const COMMANDS: readonly Command[] = [
   configInitCommand,
   configCheckCommand,
   configShowCommand,
+  configDiffCommand,
+  configReloadCommand,
   credentialsGenerateCommand,
   credentialsShowCommand,
   credentialsSetCommand,

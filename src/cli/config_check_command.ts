@@ -2,7 +2,7 @@ import { ConfigError, type Problem } from "../config/config_error.ts";
 import type { ConfigSources } from "../config/config_sources.ts";
 import { loadConfig, type LoadedConfig } from "../config/load_config.ts";
 import { readStaticProjects } from "../projects/static_projects.ts";
-import { checkRunnable } from "./check_runnable.ts";
+import { checkRunnable } from "../config/check_runnable.ts";
 import { type Command, EXIT } from "./command.ts";
 
 /** Looks at what other rooms read from the configuration folder; says what is wrong with it. */

@@ -1,7 +1,7 @@
 import { ConfigError, type Origin } from "../config/config_error.ts";
 import { type Setting, upstreamOfDsn } from "../config/environment.ts";
 import { loadConfig } from "../config/load_config.ts";
-import { checkRunnable } from "./check_runnable.ts";
+import { checkRunnable } from "../config/check_runnable.ts";
 import { type Command, type Flag, type Invocation, UsageError } from "./command.ts";
 
 /** Flags that set a key, in the order in which they win (control reference, section 2, `relay run`). */

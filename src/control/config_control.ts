@@ -10,6 +10,7 @@
  * and an empty file is a valid configuration.
  */
 import type { Clock } from "../core/clock.ts";
+import { checkRunnable } from "../config/check_runnable.ts";
 import { type KeyChange, mergeConfig } from "../config/config_change.ts";
 import { ConfigError, type Problem } from "../config/config_error.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
@@ -68,8 +69,13 @@ export class ConfigControl {
     return this.#loaded;
   }
 
+  /** As {@link ConfigControl.loaded}. */
+  current(): LoadedConfig {
+    return this.#loaded;
+  }
+
   /** Loads the configuration again and brings it into force as far as that can be done without a restart. */
-  reload(trigger: ReloadTrigger): Promise<ReloadResult> {
+  reload(trigger: ReloadTrigger = "request"): Promise<ReloadResult> {
     const result = this.#last.then(() => this.#reload(trigger));
     this.#last = result.catch(() => {});
     return result;
@@ -104,7 +110,7 @@ export class ConfigControl {
   async #reload(trigger: ReloadTrigger): Promise<ReloadResult> {
     const { metrics } = this.#o;
     try {
-      const result = await this.#take(this.#o.adapt(this.#load()), trigger);
+      const result = await this.#take(this.#load(), trigger);
       metrics.add(METRICS.configReloads, 1, result.result);
       this.#succeeded();
       return result;
@@ -120,9 +126,27 @@ export class ConfigControl {
     }
   }
 
+  /** What a reload would do now. */
+  preview(): ReloadResult {
+    try {
+      const { changed, restart } = mergeConfig(this.#loaded, this.#checked());
+      return { result: changed.length > 0 ? "applied" : "unchanged", changed, restart };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return { result: "invalid", problems: error.problems };
+    }
+  }
+
+  #checked(): LoadedConfig {
+    const next = this.#o.adapt(this.#loaded.reload());
+    const problems = checkRunnable(next);
+    if (problems.length > 0) throw new ConfigError(problems);
+    return next;
+  }
+
   #load(): LoadedConfig {
     try {
-      return this.#loaded.reload();
+      return this.#checked();
     } finally {
       this.#seen = this.#loaded.fingerprint();
     }

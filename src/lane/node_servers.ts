@@ -26,7 +26,8 @@ const UNBOUNDED = {
 /** A listener of the control plane. */
 export interface NodeServer {
   readonly name: "admin" | "internal";
-  readonly port: number;
+  /** Null on a unix socket. */
+  readonly port: number | null;
   close(): Promise<void>;
 }
 
@@ -37,16 +38,51 @@ interface Application {
 
 /** Serves the admin application. */
 export function serveAdmin({ admin }: Config, app: Application): NodeServer {
+  const handler = (request: Request): Response | Promise<Response> => app.fetch(request);
+  if (admin.socket !== null) return serveAdminSocket(admin.socket, handler);
   const server = Deno.serve({
     hostname: admin.host,
     port: admin.port,
     onListen: ({ hostname, port }) => log.info("admin listener", { url: `http://${hostname}:${port}/` }),
-    onError(error) {
-      log.error("an admin request failed: {error}", { error });
-      return new Response(null, { status: 500 });
-    },
-  }, (request) => app.fetch(request));
+    onError: adminFault,
+  }, handler);
   return { name: "admin", port: server.addr.port, close: () => server.shutdown() };
+}
+
+/** What an earlier run has left there is removed; nobody but the owner may connect. */
+function serveAdminSocket(
+  path: string,
+  handler: (request: Request) => Response | Promise<Response>,
+): NodeServer {
+  removeSocket(path);
+  const server = Deno.serve({
+    path,
+    onListen: () => log.info("admin listener", { socket: path }),
+    onError: adminFault,
+  }, handler);
+  Deno.chmodSync(path, 0o600);
+  return {
+    name: "admin",
+    port: null,
+    async close() {
+      await server.shutdown();
+      removeSocket(path);
+    },
+  };
+}
+
+/** Removes a socket, and nothing that is another kind of file. */
+function removeSocket(path: string): void {
+  try {
+    if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function adminFault(error: unknown): Response {
+  log.error("an admin request failed: {error}", { error });
+  return new Response(null, { status: 500 });
 }
 
 /** Serves `/api/relay/*` on the internal port, if one is configured. */

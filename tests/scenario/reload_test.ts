@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { testEachNode } from "../support/each_node.ts";
 import { EventLoad } from "../support/event_load.ts";
+import { runCommand } from "../support/node_command.ts";
 import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { until } from "../support/until.ts";
@@ -67,9 +68,8 @@ testEachNode(
     });
     assertEquals(await postLarge(node), 200);
     await rewrite(node, { limits: { max_event_size: 1000 }, relay: { port: node.port + 1 } });
-    await until("the reload is logged", () => logged(node, "result=applied") === 1);
+    await until("the reload is logged", () => logged(node, "keys need a restart keys=relay.port") === 1);
     assertStringIncludes(node.stderr, "changed=limits.max_event_size");
-    assertStringIncludes(node.stderr, "keys need a restart keys=relay.port");
     const statuses = await Promise.all(Array.from({ length: 20 }, () => postLarge(node)));
     assertEquals(new Set(statuses), new Set([413]));
 
@@ -78,5 +78,42 @@ testEachNode(
     assertEquals(await postLarge(node), 413);
     assertEquals(await node.readiness(), 200);
     assertEquals(await node.terminate(), 0);
+  },
+);
+
+testEachNode(
+  "reload: by request to a socket with a token, and what config diff tells before",
+  async (_, variant) => {
+    await using upstream = ScriptedUpstream.start();
+    const socket = await Deno.makeTempDir({ prefix: "landfall-socket-" }).then((folder) =>
+      `${folder}/admin.sock`
+    );
+    await using node = await NodeProcess.start({
+      ...variant,
+      upstream: upstream.url,
+      config: { admin: { socket, token: "of the operator" } },
+    });
+    assertEquals(Deno.statSync(socket).mode! & 0o777, 0o600);
+    const command = (name: string) =>
+      runCommand(
+        ["config", name, "-c", node.folder],
+        variant.executable ? { executable: variant.executable } : {},
+      );
+    assertEquals((await command("diff")).stdout, "No difference\n");
+    await rewrite(node, { limits: { max_event_size: 1000 }, relay: { port: node.port + 1 } });
+    for (const name of ["diff", "reload"]) {
+      const { code, stdout, stderr } = await command(name);
+      assertEquals(code, 0, stderr);
+      assertStringIncludes(stdout, `limits.max_event_size: "1MiB" -> 1000`);
+      assertStringIncludes(stdout, `relay.port: ${node.port} -> ${node.port + 1}`);
+      assertStringIncludes(stdout, "(needs a restart)");
+      // The answer comes once the change is in force.
+      assertEquals(await postLarge(node), name === "diff" ? 200 : 413);
+    }
+    await rewrite(node, { limits: { max_event_size: "many" } });
+    assertEquals((await command("reload")).code, 78);
+    assertEquals(await postLarge(node), 413);
+    assertEquals(await node.terminate(), 0);
+    await Deno.remove(socket.slice(0, socket.lastIndexOf("/")), { recursive: true });
   },
 );

@@ -14,6 +14,7 @@ import {
   path,
   port,
   projectIds,
+  text,
 } from "../value_kind.ts";
 
 /** Loopback, private and unique local networks. */
@@ -152,5 +153,17 @@ export const adminSection = section({
     default: 3080,
     effect: "restart",
     about: "Port of the admin listener; 0 takes any free one",
+  }),
+  socket: field(nullable(text), {
+    default: null,
+    effect: "restart",
+    about: "Path of a unix socket (mode 0600) the admin listener is bound to instead of address and port",
+  }),
+  token: field(nullable(text), {
+    default: null,
+    effect: "reload",
+    secret: true,
+    about:
+      "What every request to the admin listener has to bring as bearer token; needed when it is no loopback address",
   }),
 });

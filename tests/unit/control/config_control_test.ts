@@ -14,7 +14,7 @@ function fixture(yaml: string, apply: (loaded: LoadedConfig) => Promise<void> = 
   const metrics = new Metrics(METRIC_LAYOUT);
   const applied: LoadedConfig[] = [];
   const control = new ConfigControl({
-    loaded: loadConfig({ dir: "/c", sources: fakeSources({ files }) }),
+    loaded: loadConfig({ dir: "/c", sources: fakeSources({ files, env: { RELAY_MODE: "proxy" } }) }),
     clock,
     metrics,
     adapt: (loaded) => loaded,

@@ -21,6 +21,7 @@ const CONTROL_PLANE: Readonly<Record<string, string>> = {
   "logging.level": "configureLogging",
   "logging.format": "configureLogging",
   "auth.ready": "Node.status",
+  "admin.token": "bearerOnly",
 };
 
 /** Settings without which some keys mean nothing. */
@@ -40,6 +41,7 @@ const VALUES: readonly unknown[] = [
   "debug",
   "json",
   "gzip",
+  "text",
   "always",
 ];
 

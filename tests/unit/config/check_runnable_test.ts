@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { checkRunnable } from "../../../src/cli/check_runnable.ts";
+import { checkRunnable } from "../../../src/config/check_runnable.ts";
 import { describeProblem } from "../../../src/config/config_error.ts";
 import { loadConfig } from "../../../src/config/load_config.ts";
 import { fakeSources } from "../../support/fake_sources.ts";
@@ -11,6 +11,12 @@ const problemsOf = (yaml: string): string[] =>
 /** Configuration and what is said of it; nothing for one that can be run. */
 const CASES: readonly [string, string, readonly string[]][] = [
   ["a proxy needs nothing", "relay: {mode: proxy}", []],
+  ["an admin listener that others reach without a token", "relay: {mode: proxy}\nadmin:\n  host: 0.0.0.0", [
+    "cfg/config.yml:3:9: admin.token: must be set, because admin.host 0.0.0.0 can be reached from elsewhere",
+  ]],
+  ["one with a token", "relay: {mode: proxy}\nadmin: {host: 0.0.0.0, token: secret}", []],
+  ["one on a socket", "relay: {mode: proxy}\nadmin: {host: 0.0.0.0, socket: /run/admin.sock}", []],
+  ["one on another loopback address", "relay: {mode: proxy}\nadmin: {host: 127.0.0.9}", []],
   ["mode managed without an identity", "relay:\n  mode: managed", [
     'cfg/config.yml:2:9: relay.mode: mode managed needs an identity; "landfall credentials generate" makes one; received "managed"',
   ]],

@@ -1,6 +1,9 @@
-import { type Problem } from "../config/config_error.ts";
-import { zoneName } from "../config/guard_kind.ts";
-import type { LoadedConfig } from "../config/load_config.ts";
+import { CidrSet } from "../core/cidr.ts";
+import { type Problem } from "./config_error.ts";
+import { zoneName } from "./guard_kind.ts";
+import type { LoadedConfig } from "./load_config.ts";
+
+const LOOPBACK = CidrSet.parse(["127.0.0.0/8", "::1/128"]);
 
 /** What keeps a valid configuration from being run: what else is missing, and keys that need each other. */
 export function checkRunnable({ config, credentials, effective }: LoadedConfig): Problem[] {
@@ -16,12 +19,20 @@ export function checkRunnable({ config, credentials, effective }: LoadedConfig):
       ...received === undefined ? {} : { received: JSON.stringify(received) },
     });
   };
-  const { relay, listener, guard } = config;
+  const { relay, listener, admin, guard } = config;
   if (relay.mode === "managed" && credentials === null) {
     refuse(
       "relay.mode",
       'mode managed needs an identity; "landfall credentials generate" makes one',
       relay.mode,
+    );
+  }
+  if (admin.enabled && admin.token === null && admin.socket === null && !isLoopback(admin.host)) {
+    refuse(
+      "admin.token",
+      `must be set, because admin.host ${admin.host} can be reached from elsewhere`,
+      undefined,
+      "admin.host",
     );
   }
   const paths = { "relay.tls_cert_path": relay.tlsCertPath, "relay.tls_key_path": relay.tlsKeyPath };
@@ -45,4 +56,8 @@ export function checkRunnable({ config, credentials, effective }: LoadedConfig):
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) refuse("guard.zones", "every zone needs a name of its own", twice);
   return problems;
+}
+
+function isLoopback(address: string): boolean {
+  return LOOPBACK.has(address);
 }
