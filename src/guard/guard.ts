@@ -136,11 +136,11 @@ export class Guard {
     if (ban) this.#o.onBan(ban);
   }
 
-  /** Waits for as long as a request is held back. */
-  async hold({ delayMs }: Passage, signal?: AbortSignal): Promise<void> {
+  /** Waits for as long as a request is held back; no longer than until `signal` aborts. */
+  async hold({ delayMs }: Passage, signal: AbortSignal | null): Promise<void> {
     const { clock, metrics } = this.#o;
     metrics.set(METRICS.guardHeld, ++this.#held);
-    await clock.sleep(delayMs, signal);
+    await clock.sleep(delayMs, signal ?? undefined);
     metrics.set(METRICS.guardHeld, --this.#held);
   }
 

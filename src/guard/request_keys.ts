@@ -2,9 +2,10 @@
  * What a request's head says about its sender, read in a hurry: no check, no decoding, nothing built that is not used.
  *
  * What is found here only chooses a bucket. Whether it is true is checked later, where requests are authenticated; an
- * envelope that states its key in its own header, or in `Basic` authorization, has none here.
+ * envelope that states its key in its own header has none here.
  */
 import type { ZonePart } from "../config/guard_kind.ts";
+import type { DataCategory } from "../protocol/data_category.ts";
 import { organizationOfHost } from "../protocol/ingest_host.ts";
 
 /** The head of a request. */
@@ -21,7 +22,15 @@ const KEY_FIELD = "sentry_key=";
 /** Public key in query, headers or path; empty when there is none of the right length. */
 export function projectKeyOf(request: RequestHead): string {
   return keyIn(request.query) || keyIn(request.header("x-sentry-auth")) ||
-    keyIn(request.header("authorization")) || keyInPath(request.path);
+    keyInAuthorization(request.header("authorization")) || keyInPath(request.path);
+}
+
+/** `Basic base64(key:anything)`, of which the first 44 characters are enough. */
+function keyInAuthorization(header: string | null): string {
+  const encoded = header === null ? undefined : /^basic +([A-Za-z0-9+/]{44})/i.exec(header)?.[1];
+  if (encoded === undefined) return keyIn(header);
+  const pair = atob(encoded);
+  return pair[KEY_CHARACTERS] === ":" ? pair.slice(0, KEY_CHARACTERS) : "";
 }
 
 function keyIn(text: string | null): string {
@@ -56,6 +65,21 @@ const SLASH = 0x2f;
 function isDigit(code: number): boolean {
   return code >= ZERO && code <= ZERO + 9;
 }
+
+/** What a request is about, as far as its path says. */
+export function categoryOfPath(path: string): DataCategory {
+  for (const [part, category] of CATEGORY_OF_PATH) if (path.includes(part)) return category;
+  return "default";
+}
+
+const CATEGORY_OF_PATH: readonly (readonly [string, DataCategory])[] = [
+  ["/store/", "error"],
+  ["/minidump", "error"],
+  ["/unreal/", "error"],
+  ["/security/", "security"],
+  ["/csp-report/", "security"],
+  ["/cron/", "monitor"],
+];
 
 /** Organization of a host such as `o42.ingest.example.com`; empty when there is none. */
 export function organizationOf(request: RequestHead): string {

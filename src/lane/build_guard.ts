@@ -8,6 +8,7 @@ import { LoadShedding, type SheddingSpec } from "../guard/load_shedding.ts";
 import { PressureCells } from "../guard/pressure_cells.ts";
 import { RateZone, type RateZoneSpec, type ZoneBuffers } from "../guard/rate_zone.ts";
 import { type FlightBuffers, type FlightLimits, RequestsInFlight } from "../guard/requests_in_flight.ts";
+import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import { RequestGate } from "../listener/request_gate.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 
@@ -39,6 +40,8 @@ export interface GuardDeps {
   readonly trustedProxies: CidrSet | null;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly ledger: OutcomeLedger;
+  projectIdOfKey(key: string): string | null;
   onBan(ban: RuleBan): void;
 }
 
@@ -70,7 +73,8 @@ export function buildGuard(o: GuardOptions, deps: GuardDeps): { gate: RequestGat
     trustedProxies,
     closesBanned: exposure === "internet",
     clock,
-    metrics,
+    ledger: deps.ledger,
+    projectIdOfKey: deps.projectIdOfKey,
   });
   return { gate, shedding };
 }

@@ -159,6 +159,8 @@ async function start(
     trustedProxies,
     clock,
     metrics,
+    ledger,
+    projectIdOfKey: (key) => ingress.projectIdOf(key),
     onBan: (ban) => port.post({ type: "banned", ban }),
   });
   const spoolPressure = new SpoolPressure({

@@ -123,8 +123,9 @@ export class App {
   }
 
   /** Counts what an engine refused before it was a request; its answer carries {@link App.plainHeaders}. */
-  countUnparsed(status: string): void {
-    this.#metrics.add(METRICS.requests, 1, "other", status);
+  countUnparsed(status: number, peer: string): void {
+    this.#metrics.add(METRICS.requests, 1, "other", String(status));
+    this.#gate?.refusedUnparsed(status, peer);
   }
 
   /** Headers every answer carries. */

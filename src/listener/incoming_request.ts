@@ -51,6 +51,8 @@ export abstract class IncomingRequest {
   route: RouteName = "other";
   /** Set once the request was handed inwards, where every item of it is accounted for. */
   isSubmitted = false;
+  /** Whether its body ended before its time, most often because the client went away. */
+  isCutOff = false;
   /** Whether its connection is to end with its answer. */
   isLast = false;
   /** Whether it came over TLS. */
@@ -86,6 +88,11 @@ export abstract class IncomingRequest {
   /** Aborts when the client goes away before its answer; on older runtimes also after a complete one. */
   abstract get signal(): AbortSignal;
 
+  /** The same while nobody reads the body; null where an engine cannot tell that. */
+  get unreadSignal(): AbortSignal | null {
+    return null;
+  }
+
   /** Address of the socket's other end. */
   abstract get peer(): string;
 
@@ -103,6 +110,12 @@ export abstract class IncomingRequest {
    * @throws {BodyError} when it could not be read to its end
    */
   abstract chunks(take: (chunk: Uint8Array) => boolean): Promise<boolean>;
+
+  /** Failure of a body that ended before its time. */
+  protected cutOff(cause?: unknown): BodyError {
+    this.isCutOff = true;
+    return new BodyError("broken", cause);
+  }
 
   /** Answers the request; called once. */
   abstract respond(status: number, headers: HeaderList, body: AnswerBody): Response;

@@ -136,7 +136,7 @@ function isWellFormed({ headers, rawHeaders, httpVersion }: http.IncomingMessage
 }
 
 function answerUnparsed(app: App, status: string, socket: Socket): void {
-  app.countUnparsed(status.slice(0, 3));
+  app.countUnparsed(Number(status.slice(0, 3)), peerOf(socket));
   const headers = app.plainHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   socket.end(`HTTP/1.1 ${status}\r\n${headers}content-length: 0\r\nconnection: close\r\n\r\n`);
   socket.destroySoon();
@@ -198,6 +198,10 @@ class NodeRequest extends IncomingRequest {
     return this.#gone.signal;
   }
 
+  override get unreadSignal(): AbortSignal {
+    return this.signal;
+  }
+
   override async bytes(): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     await this.chunks((chunk) => chunks.push(chunk) > 0);
@@ -212,16 +216,16 @@ class NodeRequest extends IncomingRequest {
       this.#ended = true;
       return Promise.resolve(true);
     }
-    if (this.request.destroyed) return Promise.reject(this.#failure = new BodyError("broken"));
+    if (this.request.destroyed) return Promise.reject(this.#failure = this.cutOff());
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const { request, paces } = this;
     const pace = this.#pace ??= new BodyPace();
-    const fail = (kind: BodyError["kind"], cause?: unknown) => {
-      this.#failure = new BodyError(kind, cause);
+    const fail = (failure: BodyError) => {
+      this.#failure = failure;
       stop();
       reject(this.#failure);
     };
-    paces.wait(pace, () => fail("timeout"));
+    paces.wait(pace, () => fail(new BodyError("timeout")));
     const onData = (chunk: Uint8Array) => {
       paces.received(pace, chunk.length);
       if (!take(chunk)) stop(), resolve(false);
@@ -231,8 +235,8 @@ class NodeRequest extends IncomingRequest {
       stop();
       resolve(true);
     };
-    const onClose = () => fail("broken");
-    const onError = (error: unknown) => fail("broken", error);
+    const onClose = () => fail(this.cutOff());
+    const onError = (error: unknown) => fail(this.cutOff(error));
     const stop = () => {
       paces.stop(pace);
       request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onError);

@@ -4,15 +4,15 @@
  * Refusals of ingestion look as a Relay's (ingestion reference, sections 5.3 and 5.5), because SDKs act on them.
  */
 import type { Offence } from "../config/guard_kind.ts";
+import { addressKey } from "../core/address_key.ts";
 import type { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Guard, Refusal } from "../guard/guard.ts";
-import { projectIdOf } from "../guard/request_keys.ts";
+import { categoryOfPath, projectIdOf, projectKeyOf } from "../guard/request_keys.ts";
+import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import { formatRateLimits } from "../protocol/rate_limit.ts";
-import { METRICS } from "../telemetry/catalogue.ts";
-import type { Metrics } from "../telemetry/registry.ts";
 import { type Answer, jsonAnswer } from "./answer.ts";
-import { clientAddress } from "./client_address.ts";
+import { clientAddress, plainAddress } from "./client_address.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
 import { LIMITED_BODY } from "./refusals.ts";
 
@@ -27,7 +27,9 @@ export interface RequestGateOptions {
   /** Whether the connection of a banned client ends with its refusal. */
   readonly closesBanned: boolean;
   readonly clock: Clock;
-  readonly metrics: Metrics;
+  readonly ledger: OutcomeLedger;
+  /** The project a key belongs to, if its state is known; else null. */
+  projectIdOfKey(key: string): string | null;
 }
 
 /** A refusal ready to be sent. */
@@ -50,24 +52,32 @@ export class RequestGate {
   /** Lets a request through, which then has a passage; or says how it is turned away. */
   check(request: IncomingRequest): TurnedAway | null {
     if (isProbe(request.path)) return null;
-    const { guard, trustedProxies, closesBanned, metrics } = this.#o;
+    const { guard, trustedProxies, closesBanned } = this.#o;
     const verdict = guard.admit(request, clientAddress(request, trustedProxies));
     if (verdict.kind === "passed") {
       request.passage = verdict;
       return null;
     }
-    const isIngestion = projectIdOf(request) !== "" || request.path === "/api/store/";
-    // What was in it nobody has looked at.
-    const outcome = verdict.status === 403 ? "abuse" : "rate_limited";
-    if (isIngestion) metrics.add(METRICS.outcomes, 1, outcome, verdict.reason, "default");
+    const projectId = projectIdOf(request);
+    const isIngestion = projectId !== "" || request.path === "/api/store/";
+    if (isIngestion) this.#account(request, verdict, projectId);
     const closing = verdict.reason === "banned" && closesBanned;
     return { answer: this.#wording(verdict), closing, isIngestion };
   }
 
-  /** Waits if the request is to be held back. */
+  /** Waits if the request is to be held back; no longer than its client does, where that is known. */
   hold(request: IncomingRequest): Promise<void> | null {
     const { passage } = request;
-    return passage !== null && passage.delayMs > 0 ? this.#o.guard.hold(passage) : null;
+    if (passage === null || passage.delayMs === 0) return null;
+    return this.#o.guard.hold(passage, request.unreadSignal);
+  }
+
+  /** What a peer sent was refused before it was a request, so all that is known of the client is the peer. */
+  refusedUnparsed(status: number, peer: string): void {
+    const { guard, trustedProxies } = this.#o;
+    const address = plainAddress(peer);
+    const offence = OFFENCE_OF.get(status);
+    if (offence && !trustedProxies?.has(address)) guard.offend(addressKey(address), offence);
   }
 
   /** A request was answered. @param isOwn whether the answer is this node's, not the upstream's */
@@ -77,8 +87,23 @@ export class RequestGate {
     request.passage = null;
     const { guard } = this.#o;
     guard.leave(passage);
-    const offence = isOwn && status >= 400 ? OFFENCE_OF.get(status) : undefined;
+    // Who lost its connection offended nobody.
+    const offence = isOwn && status >= 400 && !request.isCutOff ? OFFENCE_OF.get(status) : undefined;
     if (offence) guard.offend(passage.address, offence);
+  }
+
+  /**
+   * Nobody has looked at what was in it, so all that is known of it is its path. SDKs do not report what is answered with
+   * 429, so this node does; but only for keys that are known to exist, or a flood would become a flood of reports.
+   */
+  #account(request: IncomingRequest, { status, reason }: Refusal, projectId: string): void {
+    const { ledger, projectIdOfKey } = this.#o;
+    const quantities = [[categoryOfPath(request.path), 1]] as const;
+    const outcome = status === 403 ? "abuse" : "rate_limited";
+    const key = status === 429 ? projectKeyOf(request) : "";
+    if (key !== "" && projectId !== "" && projectIdOfKey(key) === projectId) {
+      ledger.count({ key, projectId }, outcome, reason, quantities);
+    } else ledger.countHere(outcome, reason, quantities);
   }
 
   #wording({ status, reason, retrySeconds, scope }: Refusal): Answer {

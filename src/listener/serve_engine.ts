@@ -211,7 +211,7 @@ class ServeRequest extends IncomingRequest {
     try {
       return await Promise.race([this.#request.bytes(), late.promise]);
     } catch (error) {
-      throw this.#failure ??= new BodyError("broken", error);
+      throw this.#failure ??= this.cutOff(error);
     } finally {
       this.#paces.stop(pace);
     }
@@ -248,7 +248,7 @@ class ServeRequest extends IncomingRequest {
         if (!take(value)) return false;
       }
     } catch (error) {
-      throw this.#failure ??= new BodyError("broken", error);
+      throw this.#failure ??= this.cutOff(error);
     } finally {
       this.#paces.stop(pace);
     }

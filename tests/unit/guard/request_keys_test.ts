@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { organizationOf, projectIdOf, projectKeyOf, zoneKey } from "../../../src/guard/request_keys.ts";
+import {
+  categoryOfPath,
+  organizationOf,
+  projectIdOf,
+  projectKeyOf,
+  zoneKey,
+} from "../../../src/guard/request_keys.ts";
 
 const KEY = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3";
 
@@ -15,6 +21,12 @@ Deno.test("projectKeyOf: in query, headers and path; what has another length is 
     KEY,
   );
   assertEquals(projectKeyOf(head(envelope, "", { authorization: `Sentry sentry_key=${KEY}` })), KEY);
+  for (const pair of [`${KEY}:`, `${KEY}:secret`]) {
+    assertEquals(projectKeyOf(head(envelope, "", { authorization: `Basic ${btoa(pair)}` })), KEY);
+  }
+  for (const pair of [KEY, `${KEY}x:`, "user:password"]) {
+    assertEquals(projectKeyOf(head(envelope, "", { authorization: `Basic ${btoa(pair)}` })), "");
+  }
   assertEquals(projectKeyOf(head(`/api/1/unreal/${KEY}/`)), KEY);
   assertEquals(projectKeyOf(head(`/api/1/cron/slug/${KEY}`)), KEY);
   for (const none of [head(envelope), head(envelope, "sentry_key=abc"), head("/api/1/cron/slug")]) {
@@ -44,4 +56,13 @@ Deno.test("zoneKey: parts joined; a part that is missing leaves the request out"
   assertEquals(zoneKey(["organization"], request, ""), "7");
   assertEquals(zoneKey(["address", "project_id"], request, ""), "");
   assertEquals(zoneKey(["address", "project_key"], request, "192.0.2.1"), "");
+});
+
+Deno.test("categoryOfPath: what a path says of its body", () => {
+  assertEquals(
+    ["/api/1/envelope/", "/api/1/store/", "/api/1/unreal/k/", "/api/1/security/", "/api/1/cron/x/"].map(
+      categoryOfPath,
+    ),
+    ["default", "error", "error", "security", "monitor"],
+  );
 });
