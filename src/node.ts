@@ -25,10 +25,12 @@ import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { GuardControl } from "./lane/guard_control.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
 import { Lane } from "./lane/lane.ts";
-import type { CommonOptions, LearnedLimits, Ports, ToHalf } from "./lane/messages.ts";
+import type { CommonOptions, HalfKind, Ports, ToHalf } from "./lane/messages.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
 import { NodeState } from "./lane/node_state.ts";
+import { NodeUpstreams } from "./lane/node_upstreams.ts";
 import { TlsFiles } from "./lane/tls_files.ts";
+import { affectsUpstreams } from "./lane/upstream_plan.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
 import { QuotaCounters } from "./projects/quotas/quota_counters.ts";
 import { ControlBlock } from "./spool/control_block.ts";
@@ -54,8 +56,6 @@ export interface NodeDeps {
   readonly sources: ConfigSources;
 }
 
-type Phase = "starting" | "running" | "draining" | "stopped";
-
 /** A running node. */
 export class Node {
   /** Bans and shared memory of the guard. */
@@ -68,6 +68,7 @@ export class Node {
   readonly #memory: NodeMemory;
   readonly #quotas = new QuotaCounters();
   readonly #projects: ProjectDirectory;
+  readonly #upstreams: NodeUpstreams;
   /** Null in modes that ask nobody. */
   readonly #managed: ManagedMode | null;
   readonly #tls: TlsFiles;
@@ -81,7 +82,7 @@ export class Node {
   #folder: SpoolFolder | null = null;
   #budget: DiskBudget;
   #space: SpaceWatch | null = null;
-  #phase: Phase = "starting";
+  #phase: "starting" | "running" | "draining" | "stopped" = "starting";
   #ports: Ports;
 
   private constructor(loaded: LoadedConfig, deps: NodeDeps) {
@@ -100,6 +101,12 @@ export class Node {
     });
     this.#startedMs = deps.clock.monotonic();
     this.#projects = new ProjectDirectory(loaded, deps.sources);
+    this.#upstreams = new NodeUpstreams(this.#loaded, {
+      ...deps,
+      metrics: this.#own,
+      reader: this.metrics,
+      onSnapshot: (snapshot) => this.#broadcast({ type: "upstreams", snapshot }),
+    });
     this.#managed = this.#projects.fetched = this.#createManaged();
     this.guard = new GuardControl(this.#loaded.config, deps.clock, this.metrics);
     this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
@@ -157,16 +164,14 @@ export class Node {
     this.#observe();
     const { relay } = this.#loaded.config;
     const problems = this.#probes().flatMap(({ problem }) => problem ?? []);
+    const running = problems.length === 0 ? "ready" : "unready";
+    const phases = { starting: "starting", running, draining: "draining", stopped: "draining" } as const;
     const facts: NodeFacts = {
       version: VERSION,
       mode: relay.mode,
-      upstream: relay.upstream,
+      ...this.#upstreams.status(),
       lanes: this.#lanes.length,
-      phase: this.#phase === "running"
-        ? (problems.length === 0 ? "ready" : "unready")
-        : this.#phase === "starting"
-        ? "starting"
-        : "draining",
+      phase: phases[this.#phase],
       problems,
       registration: this.#managed?.registration.kind ?? null,
       uptimeSeconds: (this.#deps.clock.monotonic() - this.#startedMs) / 1000,
@@ -208,17 +213,15 @@ export class Node {
     this.#folder = await openSpoolFolder(storage, config.spool.envelopes.path, config.lanes);
     this.#memory.recall(this.#deps.clock.now());
     this.#budget = DiskBudget.create(config.spool.envelopes.maxDiskSize, this.#folder.bytes);
-    this.#space = new SpaceWatch({
-      storage,
-      partitions: this.#folder.partitions,
-      budget: this.#budget,
-      freeBytesMin: config.spool.freeSpace,
-    });
+    const { partitions } = this.#folder;
+    const freeBytesMin = config.spool.freeSpace;
+    this.#space = new SpaceWatch({ storage, partitions, budget: this.#budget, freeBytesMin });
     await this.#space.look();
     await this.guard.start(storage);
+    await this.#upstreams.start();
     await this.#managed?.load();
     this.#managed?.start();
-    for (const partitionDir of this.#folder.partitions) {
+    for (const partitionDir of partitions) {
       const lane = this.#createLane(partitionDir);
       this.#lanes.push(lane);
       this.#ports = await lane.start(this.#ports);
@@ -254,6 +257,7 @@ export class Node {
     if (this.#projects.configure(config)) {
       this.#broadcast({ type: "projects", snapshot: this.#projects.snapshot });
     }
+    if (changed.some(({ key }) => affectsUpstreams(key))) this.#upstreams.configure(config);
     const settings = {
       logging: config.logging,
       ingest: (ports: Ports) => options.ingestSettings(loaded, ports, this.#edge),
@@ -269,7 +273,7 @@ export class Node {
     const buffers = { ingest: METRIC_LAYOUT.createBuffer(), forward: METRIC_LAYOUT.createBuffer() };
     this.metrics.include(buffers.ingest);
     this.metrics.include(buffers.forward);
-    const common = (metrics: SharedArrayBuffer): CommonOptions => ({
+    const common = (kind: HalfKind): CommonOptions => ({
       lane: index,
       version: VERSION,
       partitionDir,
@@ -279,8 +283,10 @@ export class Node {
       control: control.buffer,
       budget: this.#budget.buffer,
       permits: this.#permits,
-      metrics,
+      metrics: buffers[kind],
       nodeState: this.#state.buffer,
+      upstreams: this.#upstreams.snapshot,
+      health: this.#upstreams.healthOf(index, kind),
       quotas: this.#quotas.buffer,
       reports: options.reportsOf(this.#loaded),
     });
@@ -290,26 +296,24 @@ export class Node {
       metrics: this.#own,
       options: {
         ingest: (ports) => ({
-          ...common(buffers.ingest),
+          ...common("ingest"),
           ...options.ingestSettings(this.#loaded, ports, this.#edge),
         }),
         forward: () => ({
-          ...common(buffers.forward),
+          ...common("forward"),
           ...options.forwardSettings(this.#loaded, this.#managed?.isHeld ?? false),
           leftovers: this.#folder!.leftovers[index]!,
         }),
       },
       onWanted: (keys) => this.#managed?.want(keys),
       onRelay: (question, answer) => void this.#managed?.answer(question).then(answer),
-      onLimits: (learned) => this.#learn(learned),
+      onLimits: (learned) => {
+        this.#memory.learn(learned, this.#deps.clock.now());
+        this.#broadcast({ type: "limits", ...learned });
+      },
       onOutcomes: (sums) => this.#memory.report(sums, (sums) => this.#lanes[index]?.report(sums) ?? false),
       onBanned: (ban) => this.guard.takeOver(ban),
     });
-  }
-
-  #learn({ owner, limits }: LearnedLimits): void {
-    this.#memory.learn({ owner, limits }, this.#deps.clock.now());
-    this.#broadcast({ type: "limits", owner, limits });
   }
 
   #createManaged(): ManagedMode | null {
@@ -322,6 +326,7 @@ export class Node {
       clock,
       storage,
       metrics: this.#own,
+      client: this.#upstreams.queryClient(),
       cachePath: `${config.spool.envelopes.path}/projects.cache`,
       onChanges: (changes) =>
         this.#broadcast({ type: "project_changes", changes: this.#projects.overlaid(changes) }),
@@ -339,13 +344,12 @@ export class Node {
   }
 
   #probes(): Probe[] {
-    const { bytesUsed, bytesMax } = this.#budget;
     const mustBeRegistered = this.#loaded.config.auth.ready === "authenticated";
     return readinessProbes({
       lanesUp: this.#lanes.every((lane) => lane.isUp),
       registrationProblem: mustBeRegistered ? this.#managed?.problem ?? null : null,
       diskRefuses: this.#controls.some((control) => control.unhealthy),
-      spoolFull: bytesUsed >= bytesMax * SPOOL_FULL_SHARE,
+      spoolFull: this.#budget.isFull,
       spaceLow: this.#space?.isLow ?? false,
       memoryUsedUp: this.guard.isOutOfMemory,
       draining: this.#phase === "draining",
@@ -371,6 +375,7 @@ export class Node {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(TICK_MS, signal);
       this.#observe();
+      this.#upstreams.tick(this.#waitingRecords);
       this.#managed?.tick();
       const material = this.#tls.reloadIfDue(this.#deps.clock.monotonic());
       if (material) this.#broadcast({ type: "certificates", material });
@@ -382,6 +387,7 @@ export class Node {
 
   async #close(): Promise<void> {
     this.#phase = "stopped";
+    this.#upstreams.stop();
     this.#stopTicking.abort();
     await Promise.all(this.#servers.map((server) => server.close()));
     await this.guard.close();
@@ -394,6 +400,3 @@ export class Node {
     await this.#close();
   }
 }
-
-/** Beyond this share an envelope of ordinary size may already be refused. */
-const SPOOL_FULL_SHARE = 0.999;

@@ -1,5 +1,7 @@
 /** The node at a glance, as served under `/status.json` and drawn by the status page. */
 import { METRICS } from "../telemetry/catalogue.ts";
+import type { Drain } from "../upstream/drain_progress.ts";
+import type { EndpointStatus } from "../upstream/upstream_watch.ts";
 import type { MetricsReader } from "../telemetry/registry.ts";
 
 /** Life of a node, in order. */
@@ -10,6 +12,10 @@ export interface NodeFacts {
   readonly version: string;
   readonly mode: string;
   readonly upstream: string;
+  /** Endpoints of all upstreams. */
+  readonly endpoints: readonly EndpointStatus[];
+  /** Null without a backlog. */
+  readonly drain: Drain | null;
   readonly lanes: number;
   readonly phase: NodePhase;
   /** Why the node is not ready; empty when it is. */

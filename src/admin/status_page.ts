@@ -20,6 +20,13 @@ const html = `<!doctype html>
 <main>
   <section aria-label="Traffic" id="tiles"></section>
   <section>
+    <h2>Endpoints</h2>
+    <table>
+      <thead><tr><th>Upstream</th><th>Endpoint</th><th>State</th><th class="number">Answered</th><th class="number">Failed</th><th class="number">In flight</th><th class="number">Ejections</th></tr></thead>
+      <tbody id="endpoints"></tbody>
+    </table>
+  </section>
+  <section>
     <h2>Did not reach the upstream</h2>
     <table>
       <thead><tr><th>Outcome</th><th>Reason</th><th>Category</th><th class="number">Quantity</th></tr></thead>
@@ -73,6 +80,18 @@ function tile(label, value, alarm) {
   box.append(b, span);
   return box;
 }
+function rows(list, texts, numbers) {
+  return list.map((entry) => {
+    const row = document.createElement("tr");
+    for (const key of [...texts, ...numbers]) {
+      const cell = document.createElement("td");
+      cell.textContent = numbers.includes(key) ? count.format(entry[key]) : entry[key];
+      if (numbers.includes(key)) cell.className = "number";
+      row.append(cell);
+    }
+    return row;
+  });
+}
 function draw(s, at) {
   const seconds = last ? (at - last.at) / 1000 : 0;
   const rate = (now, before) => seconds > 0 ? ((now - before) / seconds).toFixed(1) + " /s" : "–";
@@ -92,21 +111,24 @@ function draw(s, at) {
     tile("delivered", count.format(s.forward.delivered)),
     tile("waiting on disk", count.format(s.spool.waiting)),
     tile("of " + bytes(s.spool.bytesMax) + " spool", bytes(s.spool.bytes), s.spool.bytes > 0.9 * s.spool.bytesMax),
+    ...(s.drain === null ? [] : [
+      tile(
+        "until the backlog of " + count.format(s.drain.peak) + " is gone",
+        s.drain.secondsLeft === null ? "does not shrink" : Math.ceil(s.drain.secondsLeft / 60) + " min",
+      ),
+    ]),
     tile("sent, not answered", count.format(s.forward.inFlight)),
     tile("upstream connections", count.format(s.forward.connections)),
     tile("failed attempts", count.format(s.forward.failed), s.forward.outage > 0),
     tile("dead letters", count.format(s.forward.deadLetters), s.forward.deadLetters > 0),
   );
-  byId("drops").replaceChildren(...s.drops.map((d) => {
-    const row = document.createElement("tr");
-    for (const key of ["outcome", "reason", "category", "quantity"]) {
-      const cell = document.createElement("td");
-      cell.textContent = key === "quantity" ? count.format(d[key]) : d[key];
-      if (key === "quantity") cell.className = "number";
-      row.append(cell);
-    }
-    return row;
-  }));
+  byId("endpoints").replaceChildren(...rows(s.endpoints, ["upstream", "endpoint", "state"], [
+    "answered",
+    "failed",
+    "inFlight",
+    "ejections",
+  ]));
+  byId("drops").replaceChildren(...rows(s.drops, ["outcome", "reason", "category"], ["quantity"]));
   last = { s, at };
 }
 async function refresh() {

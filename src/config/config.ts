@@ -23,6 +23,7 @@ import { httpSection } from "./schema/http_section.ts";
 import { limitsSection } from "./schema/limits_section.ts";
 import { authSection, cacheSection, outcomesSection, routingSection } from "./schema/project_sections.ts";
 import { relaySection } from "./schema/relay_section.ts";
+import { upstreamRoutesField, upstreamsField } from "./schema/upstreams_section.ts";
 import { spoolSection } from "./schema/spool_section.ts";
 
 /** Sections of a Relay that have no counterpart here. */
@@ -35,6 +36,8 @@ export const configSchema = section({
   guard: guardSection,
   lanes: lanesField,
   http: httpSection,
+  upstreams: upstreamsField,
+  upstream_routes: upstreamRoutesField,
   limits: limitsSection,
   spool: spoolSection,
   routing: routingSection,

@@ -48,6 +48,8 @@ export type CamelKeys<T> = { readonly [K in keyof T as K extends string ? CamelC
 
 const declarations = new WeakMap<z.ZodType, FieldOptions & { readonly form: string }>();
 const shapes = new WeakMap<z.ZodType, Shape>();
+/** What stands under every name of a mapping, or in every place of a list. */
+const elements = new WeakMap<z.ZodType, z.ZodType>();
 
 /** A key. */
 export function field<T>(kind: ValueKind<T>, options: FieldOptions): z.ZodType<T> {
@@ -83,7 +85,19 @@ export function listField<T>(
     error: `must have at most ${max} entries`,
   }).prefault(options.default as never);
   declarations.set(schema, { ...options, form });
+  elements.set(schema, item);
   return schema;
+}
+
+/** A key that is a mapping from names of the operator's to sections of one form; `null` is a section without keys. */
+export function mapField<T>(
+  inner: z.ZodType<T>,
+  options: FieldOptions & { readonly form: string },
+): z.ZodType<Readonly<Record<string, T>>> {
+  const schema = z.record(z.string(), z.preprocess((raw) => raw ?? {}, inner)).prefault({});
+  declarations.set(schema, options);
+  elements.set(schema, inner);
+  return schema as unknown as z.ZodType<Readonly<Record<string, T>>>;
 }
 
 /** All keys below a section, in the order of their declaration. */
@@ -108,7 +122,9 @@ export function keysOf(schema: z.ZodType, path: readonly string[] = []): ConfigK
 /** Names that are valid directly below a section. */
 export function namesIn(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let current: z.ZodType | undefined = schema;
-  for (const segment of path) current = current && shapes.get(current)?.[String(segment)];
+  for (const segment of path) {
+    current = current && (elements.get(current) ?? shapes.get(current)?.[String(segment)]);
+  }
   return Object.keys(current && shapes.get(current) || {});
 }
 

@@ -5,6 +5,7 @@
  * beside the tree stands a map of where each of them came from, so that an error in an environment variable names the
  * variable and `config show --origin` can tell.
  */
+import { checkUpstreams } from "./check_upstreams.ts";
 import { type Config, CONFIG_KEYS, configSchema } from "./config.ts";
 import { ConfigError, type Origin, type Problem } from "./config_error.ts";
 import { type ConfigDocument, readDocument } from "./config_document.ts";
@@ -88,6 +89,11 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const result = validate(tree, { schema: configSchema, prefix: "", originOf });
   const credentials = loadCredentials(dir, settings, sources);
   problems.push(..."problems" in result ? result.problems : [], ...credentials.problems);
+  if ("value" in result) {
+    for (const { path, rule } of checkUpstreams(result.value)) {
+      problems.push({ origin: originOf(path, "value"), key: path.join("."), rule });
+    }
+  }
   if (document && isTree(document.value) && "credentials" in document.value) {
     problems.push(misplaced(document));
   }

@@ -3,6 +3,9 @@
 /** Stands where a secret was. */
 export const REDACTED = "[redacted]";
 
+/** Keys inside a value that is a mapping, e.g. below `upstreams`, which hold secrets. */
+export const SECRET_NAMES: ReadonlySet<string> = new Set(["authorization", "private_key", "privateKey"]);
+
 const SHOWN_CHARS_MAX = 80;
 const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi;
 
@@ -13,7 +16,9 @@ export function redact(value: unknown, secret = false): unknown {
   if (typeof value === "string") return value.replace(USER_INFO, `$1${REDACTED}@`);
   if (Array.isArray(value)) return value.map((element) => redact(element));
   if (typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redact(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, redact(inner, SECRET_NAMES.has(name))]),
+  );
 }
 
 /** A value for an error message: JSON, without secrets, cut to a line. */

@@ -4,7 +4,7 @@ import { nearestName } from "../core/nearest.ts";
 import type { ConfigDocument } from "./config_document.ts";
 import type { Origin, Problem } from "./config_error.ts";
 import { type ConfigKey, keysOf, namesIn } from "./config_field.ts";
-import { showValue } from "./redact.ts";
+import { SECRET_NAMES, showValue } from "./redact.ts";
 import { valueAt } from "./tree.ts";
 
 /** What a tree is checked with. */
@@ -32,7 +32,8 @@ export function validate<T>(
     }
     const key = issue.path.join(".");
     const received = valueAt(tree, issue.path);
-    const secret = keys.some((known) => known.key === key && known.secret);
+    const secret = keys.some((known) => known.key === key && known.secret) ||
+      SECRET_NAMES.has(String(issue.path.at(-1)));
     const choices = issue.code === "custom"
       ? issue.params?.choices as readonly string[] | undefined
       : undefined;

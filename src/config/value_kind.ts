@@ -192,6 +192,90 @@ export const upstreamUrl: ValueKind<string> = {
   },
 };
 
+/** Where connections go: `host:port`, brackets around an IPv6 address. */
+export const hostPort: ValueKind<{ readonly name: string; readonly port: number }> = {
+  form: "host:port",
+  rule: "must be a host and a port such as 10.0.0.1:443, sentry.internal:443 or [fd00::1]:443",
+  read(raw) {
+    const parts = typeof raw === "string" ? /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(raw) : null;
+    if (!parts) return undefined;
+    const [, v6, host] = parts;
+    const name = (v6 ?? host!).toLowerCase();
+    const isName = v6 === undefined ? HOST.test(name) && !name.startsWith("*") : name.includes(":");
+    const port = Number(parts[3]);
+    return (isName || parseIp(name)) && port > 0 && port <= 65535 ? { name, port } : undefined;
+  },
+};
+
+/** Name of a service record. */
+export const serviceName: ValueKind<string> = {
+  form: "service name",
+  rule: "must be the name of a service record such as _sentry._tcp.example.com",
+  read: (raw) => typeof raw === "string" && HOST.test(raw.toLowerCase()) ? raw.toLowerCase() : undefined,
+};
+
+/** URL of an HTTP proxy, with the credentials it asks for. */
+export const proxyUrl: ValueKind<string> = {
+  form: "URL",
+  rule: "must be the URL of a proxy of the form http://[user:password@]host[:port]",
+  read(raw) {
+    const url = typeof raw === "string" ? URL.parse(raw) : null;
+    return url?.protocol === "http:" && url.hostname !== "" && /^\/?$/.test(url.pathname)
+      ? url.href
+      : undefined;
+  },
+};
+
+/** Certificates or a key as text. */
+export const pem: ValueKind<string> = {
+  form: "PEM",
+  rule: "must be PEM text, e.g. ${file:ca.pem}",
+  read: (raw) => typeof raw === "string" && /-----BEGIN [A-Z ]+-----/.test(raw) ? raw : undefined,
+};
+
+/** A list of texts. */
+export const texts: ValueKind<readonly string[]> = {
+  form: "list of texts",
+  rule: "must be a list of texts",
+  read: (raw) => listOf(raw, (entry) => text.read(entry)),
+};
+
+/** Ids as text, given as numbers or texts. */
+export const ids: ValueKind<readonly string[]> = {
+  form: "list of ids",
+  rule: "must be a list of ids",
+  read: (raw) =>
+    listOf(
+      raw,
+      (entry) => typeof entry === "number" || typeof entry === "string" ? String(entry) : undefined,
+    ),
+};
+
+/** A share of what there is to share out. */
+export const weight: ValueKind<number> = {
+  form: "number",
+  rule: "must be a number of at least 0",
+  read(raw) {
+    const value = numberOf(raw);
+    return value !== undefined && value >= 0 ? value : undefined;
+  },
+};
+
+/** One name, or names and their shares. */
+export const shares: ValueKind<Readonly<Record<string, number>>> = {
+  form: "name, or map of names to weights",
+  rule: "must be the name of an upstream, or a map from names to weights of which one is above 0",
+  read(raw) {
+    if (typeof raw === "string" && raw !== "") return { [raw]: 1 };
+    if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
+    const entries = Object.entries(raw).map(([name, share]) => [name, weight.read(share)] as const);
+    if (entries.some(([, share]) => share === undefined) || !entries.some(([, share]) => share! > 0)) {
+      return undefined;
+    }
+    return Object.fromEntries(entries) as Record<string, number>;
+  },
+};
+
 /** A UUID with dashes. */
 export const uuid: ValueKind<string> = {
   form: "UUID",

@@ -21,8 +21,7 @@ import type { Storage } from "../spool/storage.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
-import { upstreamTarget } from "../upstream/dial.ts";
-import { HttpClient } from "../upstream/http_client.ts";
+import type { HttpClient } from "../upstream/http_client.ts";
 import { QueryClient } from "../upstream/query_client.ts";
 import { Registration, type RegistrationState } from "../upstream/registration.ts";
 import { RequestSigner } from "../upstream/request_signer.ts";
@@ -36,10 +35,6 @@ const log = logger("projects");
 
 /** Release of Relay whose protocol is spoken; upstreams refuse what they hold for too old. */
 const PROTOCOL_VERSION = "26.4.0";
-const HEAD_BYTES_MAX = 64 * 1024;
-const IDLE_TIMEOUT_MS = 15_000;
-/** Beside the questions for project states: registration, global configuration, keys of relays, a batch passed on. */
-const OTHER_QUERIES = 4;
 
 /** Options of {@link ManagedMode}. */
 export interface ManagedModeOptions {
@@ -48,6 +43,8 @@ export interface ManagedModeOptions {
   readonly clock: Clock;
   readonly storage: Storage;
   readonly metrics: Metrics;
+  /** Sends the questions; closed with the rest. */
+  readonly client: Pick<HttpClient, "send" | "close">;
   /** File that keeps what is known over a restart. */
   readonly cachePath: string;
   /** Something has changed that the lanes have to know. */
@@ -81,7 +78,11 @@ export class ManagedMode {
       projectsMax: cache.projectsMax,
       retryMsMax: http.maxRetryInterval,
     });
-    const queries = this.#queries = queryClient(options);
+    const queries = this.#queries = new QueryClient({
+      client: options.client,
+      signer: new RequestSigner(credentials, clock),
+      metrics,
+    });
     const isAllowed = (): boolean => this.#registration.isAuthenticated;
     this.#registration = new Registration({
       queries,
@@ -260,25 +261,6 @@ export class ManagedMode {
     const content = { projects, global: this.#global?.raw ?? null };
     return renderCacheFile(this.#owner, content, () => this.#o.clock.sleep(0));
   }
-}
-
-function queryClient({ loaded: { config }, credentials, clock, metrics }: ManagedModeOptions): QueryClient {
-  const { http, limits, relay } = config;
-  return new QueryClient({
-    client: new HttpClient({
-      target: upstreamTarget(relay.upstream, http.hostHeader),
-      clock,
-      metrics,
-      connectTimeoutMs: http.connectionTimeout,
-      totalTimeoutMs: limits.queryTimeout,
-      idleTimeoutMs: IDLE_TIMEOUT_MS,
-      connectionsMax: limits.maxConcurrentQueries + OTHER_QUERIES,
-      headBytesMax: HEAD_BYTES_MAX,
-      bodyBytesMax: limits.maxApiPayloadSize,
-    }),
-    signer: new RequestSigner(credentials, clock),
-    metrics,
-  });
 }
 
 /** Section 2: an interval counts only between grace and the end of the state's life. */

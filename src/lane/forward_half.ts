@@ -4,7 +4,6 @@
  *
  * It never speaks to the ingest half but through the partition; limits it learns go to the control plane.
  */
-import type { Clock } from "../core/clock.ts";
 import { Live } from "../core/live.ts";
 import { SharedPermits } from "../core/shared_permits.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
@@ -18,14 +17,12 @@ import { PartitionReader, type SpoolLoss } from "../spool/partition_reader.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
 import { Metrics } from "../telemetry/registry.ts";
 import { BodyEncoder } from "../upstream/body_encoding.ts";
-import { upstreamTarget } from "../upstream/dial.ts";
 import { Forwarder } from "../upstream/forwarder.ts";
-import { HttpClient } from "../upstream/http_client.ts";
-import { LargeSender } from "../upstream/large_sender.ts";
-import { StreamClient } from "../upstream/stream_client.ts";
+import { HealthWriter } from "../upstream/health_table.ts";
 import { RequestSigner } from "../upstream/request_signer.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
+import { LaneUpstreams } from "./lane_upstreams.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { ForwardOptions, ForwardSettings } from "./messages.ts";
 import { OutcomeTimer } from "./outcome_reports.ts";
@@ -33,9 +30,6 @@ import { SpoolSource } from "./spool_source.ts";
 import { answerSpoolTask, type SpoolTask } from "./spool_tasks.ts";
 import { WantedKeys } from "./wanted_keys.ts";
 
-/** Idle upstream connections are closed well before common upstreams would: nginx 75 s, many balancers 60 s. */
-const IDLE_TIMEOUT_MS = 15_000;
-const HEAD_BYTES_MAX = 64 * 1024;
 /** Kept of the grace time for the checkpoint. */
 const CHECKPOINT_SHARE_MS = 500;
 
@@ -47,7 +41,8 @@ interface Running {
   readonly source: SpoolSource;
   readonly wanted: WantedKeys;
   readonly reports: OutcomeTimer | null;
-  readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished" | "hold">;
+  readonly upstreams: LaneUpstreams;
+  readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished" | "hold" | "targetsChanged">;
 }
 
 /** A forward half that waits for its `start`. */
@@ -78,6 +73,9 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
           running.source.projectsChanged();
         }
         return;
+      case "upstreams":
+        running?.upstreams.update(message.snapshot);
+        return running?.forwarder.targetsChanged();
       case "hold":
         return running?.forwarder.hold(message.isHeld);
       case "spool":
@@ -136,11 +134,8 @@ async function start(
       return settings.current.deadLetterBytesMax;
     },
   });
-  const encoder = new BodyEncoder(options.upstream.encoding, options.bodyBytesMax);
-  settings.watch(({ upstream, bodyBytesMax }) => {
-    encoder.choice = upstream.encoding;
-    encoder.decodedBytesMax = bodyBytesMax;
-  });
+  const encoder = new BodyEncoder("auto", options.bodyBytesMax);
+  settings.watch(({ bodyBytesMax }) => encoder.decodedBytesMax = bodyBytesMax);
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
   admission.projects.onStale = (key) => wanted.want(key);
   const source = new SpoolSource({
@@ -158,83 +153,35 @@ async function start(
     onLimits: (owner, limits) => port.post({ type: "limits", owner, limits }),
     onWanted: (key) => wanted.want(key),
   });
-  const o = settings.view(({ upstream }) => upstream);
-  const forwarder = new Forwarder({
-    source,
-    encoder,
+  const limits = settings.view(({ upstream }) => upstream);
+  const upstreams = new LaneUpstreams(options.upstreams, {
     clock,
     metrics,
-    client: clientOf(o, clock, metrics),
-    large: largeSenderOf(o, encoder, clock, metrics),
-    signer: new RequestSigner(o.identity, clock),
-    isHeld: o.isHeld,
-    get maxConcurrent() {
-      return o.maxConcurrent;
+    health: new HealthWriter(options.health.buffer, options.health.writer),
+    signer: new RequestSigner(limits.identity, clock),
+    limits,
+    bodyBytesMax: () => settings.current.bodyBytesMax,
+    organizationOf(key) {
+      const project = admission.projects.lookup(key);
+      return project.kind === "known" ? project.state.organizationId : null;
     },
-    permits: new SharedPermits(options.permits, options.lane, o.permitFloor),
-    get retryDelayMs() {
-      return o.retryDelayMs;
-    },
-    get retryIntervalMsMax() {
-      return o.retryIntervalMsMax;
-    },
-    get outageGraceMs() {
-      return o.outageGraceMs;
-    },
+  });
+  const permits = new SharedPermits(options.permits, options.lane, limits.permitFloor);
+  const forwarder = new Forwarder({
+    source,
+    targets: upstreams,
+    permits,
+    clock,
+    metrics,
+    isHeld: limits.isHeld,
+    timing: limits,
   });
   const report = (): void => {
     const sums = ledger.take();
     if (sums.length > 0) port.post({ type: "outcomes", sums });
   };
   const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
-  return { settings, admission, reader, deadLetter, forwarder, source, wanted, reports };
-}
-
-/** @param o read at use */
-function clientOf(o: ForwardSettings["upstream"], clock: Clock, metrics: Metrics): HttpClient {
-  return new HttpClient({
-    target: upstreamTarget(o.url, o.hostHeader),
-    clock,
-    metrics,
-    get connectTimeoutMs() {
-      return o.connectTimeoutMs;
-    },
-    get totalTimeoutMs() {
-      return o.totalTimeoutMs;
-    },
-    idleTimeoutMs: IDLE_TIMEOUT_MS,
-    get connectionsMax() {
-      return o.maxConcurrent + 1;
-    },
-    headBytesMax: HEAD_BYTES_MAX,
-    get bodyBytesMax() {
-      return o.answerBytesMax;
-    },
-  });
-}
-
-function largeSenderOf(
-  o: ForwardOptions["upstream"],
-  encoder: BodyEncoder,
-  clock: Clock,
-  metrics: Metrics,
-): LargeSender {
-  const client = new StreamClient({
-    target: upstreamTarget(o.url, o.hostHeader),
-    clock,
-    metrics,
-    connectTimeoutMs: o.connectTimeoutMs,
-    timeoutMs: o.totalTimeoutMs,
-    readerTimeoutMs: o.totalTimeoutMs,
-    headBytesMax: HEAD_BYTES_MAX,
-  });
-  return new LargeSender({
-    client,
-    encoder,
-    clock,
-    totalTimeoutMs: o.totalTimeoutMs,
-    answerBytesMax: o.answerBytesMax,
-  });
+  return { settings, admission, reader, deadLetter, forwarder, source, upstreams, wanted, reports };
 }
 
 /** A damaged record cannot say what it was; it is counted as one of unknown kind. A torn tail was never acknowledged. */

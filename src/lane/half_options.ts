@@ -8,6 +8,7 @@ import { connectionsWithinOpenFiles } from "../listener/open_files.ts";
 import type { GuardBuffers } from "./build_guard.ts";
 import { guardOptions } from "./guard_control.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
+import { defaultUpstreamUrl } from "./upstream_plan.ts";
 import type { CommonOptions, ForwardSettings, IngestOptions, IngestSettings, Ports } from "./messages.ts";
 
 /** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
@@ -91,10 +92,8 @@ export function paceLimits({ listener }: Config): IngestOptions["listener"]["pac
   };
 }
 
-function passingOptions({ http, limits, relay, lanes }: Config): IngestOptions["passing"] {
+function passingOptions({ http, limits, lanes }: Config): IngestOptions["passing"] {
   return {
-    url: relay.upstream,
-    hostHeader: http.hostHeader,
     connectTimeoutMs: http.connectionTimeout,
     timeoutMs: http.timeout,
     requestsMax: Math.max(1, Math.floor(limits.maxConcurrentRequests / lanes)),
@@ -105,15 +104,16 @@ function passingOptions({ http, limits, relay, lanes }: Config): IngestOptions["
   };
 }
 
-function tunnelRules({ relay, listener: { tunnel } }: Config): IngestOptions["listener"]["tunnel"] {
+function tunnelRules(config: Config): IngestOptions["listener"]["tunnel"] {
+  const { tunnel } = config.listener;
   if (tunnel.path === null) return null;
-  const hosts = [new URL(relay.upstream).hostname, ...tunnel.allowedHosts];
+  const hosts = [new URL(defaultUpstreamUrl(config)).hostname, ...tunnel.allowedHosts];
   return { path: tunnel.path, hosts, projectIds: tunnel.projectIds };
 }
 
 /** Settings of a forward half. */
 export function forwardSettings({ config, credentials }: LoadedConfig, isHeld: boolean): ForwardSettings {
-  const { http, limits, spool, relay, lanes } = config;
+  const { http, limits, spool, lanes } = config;
   return {
     checkpointIntervalMs: spool.checkpointInterval,
     freshMs: spool.freshFor,
@@ -122,8 +122,6 @@ export function forwardSettings({ config, credentials }: LoadedConfig, isHeld: b
     recordAgeMsMax: spool.envelopes.maxEnvelopeDelaySecs * 1000,
     bodyBytesMax: limits.maxEnvelopeSize,
     upstream: {
-      url: relay.upstream,
-      hostHeader: http.hostHeader,
       identity: credentials,
       isHeld,
       connectTimeoutMs: http.connectionTimeout,
@@ -133,7 +131,6 @@ export function forwardSettings({ config, credentials }: LoadedConfig, isHeld: b
       retryDelayMs: http.retryDelay,
       retryIntervalMsMax: http.maxRetryInterval,
       outageGraceMs: http.outageGracePeriod,
-      encoding: http.encoding,
       answerBytesMax: limits.maxApiPayloadSize,
     },
   };

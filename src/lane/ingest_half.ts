@@ -78,6 +78,8 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
       case "config":
         if (message.kind === "ingest") running?.settings.set(message.settings);
         return port.post({ type: "configured" });
+      case "upstreams":
+        return running?.passing.update(message.snapshot);
       case "projects":
       case "project_changes":
       case "global":
@@ -215,7 +217,7 @@ async function start(
     },
     itemLimits,
   };
-  const passing = passingOn(settings, { bodies, metrics, clock, trustedProxies });
+  const passing = passingOn(settings, options, { bodies, metrics, clock, trustedProxies });
   const desk = new RelayDesk(clock, (message) => port.post(message));
   const routes = [
     ...ingestionRoutes(deps),

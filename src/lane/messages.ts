@@ -17,6 +17,7 @@ import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.
 import type { RelayIdentity } from "../upstream/request_signer.ts";
 import type { RelayAnswerMessage, RelayQuestionMessage } from "./relay_desk.ts";
 import type { GuardOptions } from "./build_guard.ts";
+import type { UpstreamSnapshot } from "../upstream/upstream_spec.ts";
 import type { SpoolAnswerMessage, SpoolTaskMessage } from "./spool_tasks.ts";
 
 /** Which half of a lane. */
@@ -46,6 +47,9 @@ export interface CommonOptions {
   readonly quotas: SharedArrayBuffer;
   /** How outcomes are told to the upstream; `null`: they are not. */
   readonly reports: { readonly intervalMs: number } | null;
+  readonly upstreams: UpstreamSnapshot;
+  /** Health of endpoints, and by which index this half counts in it. */
+  readonly health: { readonly buffer: SharedArrayBuffer; readonly writer: number };
 }
 
 /** Where an ingest half listens; 0 asks for any free port, and the lanes that follow get the same. */
@@ -69,8 +73,6 @@ export interface IngestOptions extends CommonOptions {
   readonly answersRelays: boolean;
   /** Requests that are passed on to the upstream while their clients wait. */
   readonly passing: {
-    readonly url: string;
-    readonly hostHeader: string | null;
     readonly connectTimeoutMs: number;
     readonly timeoutMs: number;
     readonly requestsMax: number;
@@ -131,8 +133,6 @@ export interface ForwardOptions extends CommonOptions {
   /** Largest envelope once decoded. */
   readonly bodyBytesMax: number;
   readonly upstream: {
-    readonly url: string;
-    readonly hostHeader: string | null;
     readonly identity: RelayIdentity | null;
     /** Whether records wait until a `hold` message says otherwise. */
     readonly isHeld: boolean;
@@ -145,7 +145,6 @@ export interface ForwardOptions extends CommonOptions {
     readonly retryDelayMs: number;
     readonly retryIntervalMsMax: number;
     readonly outageGraceMs: number;
-    readonly encoding: "auto" | "identity" | "deflate" | "gzip" | "br" | "zstd";
     readonly answerBytesMax: number;
   };
 }
@@ -177,6 +176,7 @@ export type ToHalf =
   | { readonly type: "start"; readonly kind: "forward"; readonly options: ForwardOptions }
   | ConfigMessage
   | { readonly type: "projects"; readonly snapshot: ProjectSnapshot }
+  | { readonly type: "upstreams"; readonly snapshot: UpstreamSnapshot }
   | { readonly type: "project_changes"; readonly changes: ProjectChanges }
   | { readonly type: "global"; readonly config: GlobalConfig }
   /** For forward halves: whether records may be sent. */

@@ -26,6 +26,18 @@ export interface ParkedRecord {
   readonly history: RecordHistory;
 }
 
+/** What is kept of a record that is read again; what was decided and counted is not to be so twice. */
+export function parkedRecord(
+  { position, record, attempts, serverErrors, isCounted, policedItems }: RecordHistory & {
+    readonly position: RecordPosition;
+    readonly record: { readonly projectHash: number };
+  },
+  dueMs: number,
+): ParkedRecord {
+  const history = { attempts, serverErrors, isCounted, policedItems };
+  return { position, projectHash: record.projectHash, dueMs, history };
+}
+
 /** Heap of parked records, the one due first on top. */
 export class ParkedRecords {
   readonly #heap: ParkedRecord[] = [];

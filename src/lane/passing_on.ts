@@ -5,11 +5,13 @@ import type { Live } from "../core/live.ts";
 import type { BodyReader } from "../listener/body_reader.ts";
 import { type Endpoint, forwardRoute, type Route, uploadRoutes } from "../listener/routes.ts";
 import type { Metrics } from "../telemetry/registry.ts";
-import { hostOf, upstreamTarget } from "../upstream/dial.ts";
-import { StreamClient } from "../upstream/stream_client.ts";
-import type { IngestSettings } from "./messages.ts";
-
-const HEAD_BYTES_MAX = 64 * 1024;
+import { hostOf } from "../upstream/dial.ts";
+import { HealthWriter } from "../upstream/health_table.ts";
+import type { StreamRequest } from "../upstream/stream_client.ts";
+import { UpstreamClient } from "../upstream/upstream_client.ts";
+import { DEFAULT_UPSTREAM, type UpstreamSnapshot, type UpstreamSpec } from "../upstream/upstream_spec.ts";
+import { HEAD_BYTES_MAX, IDLE_TIMEOUT_MS } from "./lane_upstreams.ts";
+import type { CommonOptions, IngestSettings } from "./messages.ts";
 
 /** Routes that lead to the upstream, and the end of what is under way on them. */
 export interface PassingOn {
@@ -18,35 +20,50 @@ export interface PassingOn {
   readonly endpoint: Endpoint;
   /** Null while `http.forward` is off. */
   readonly fallback: Route | null;
+  /** Takes over another way to the upstream. */
+  update(snapshot: UpstreamSnapshot): void;
   close(): void;
 }
 
 /** Makes the routes, and the client they share. */
 export function passingOn(
   settings: Live<IngestSettings>,
+  { upstreams, health }: Pick<CommonOptions, "upstreams" | "health">,
   deps: { bodies: BodyReader; metrics: Metrics; clock: Clock; trustedProxies: CidrSet | null },
 ): PassingOn {
   const o = settings.view(({ passing }) => passing);
-  const target = upstreamTarget(o.url, o.hostHeader);
-  const upstream = new StreamClient({
-    target,
+  const client = new UpstreamClient(defaultUpstream(upstreams), {
     clock: deps.clock,
     metrics: deps.metrics,
+    health: new HealthWriter(health.buffer, health.writer),
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
     get connectTimeoutMs() {
       return o.connectTimeoutMs;
     },
-    get timeoutMs() {
+    get totalTimeoutMs() {
       return o.timeoutMs;
     },
     get readerTimeoutMs() {
       return settings.current.listener.pace.timeoutMs;
     },
+    get connectionsMax() {
+      return o.requestsMax;
+    },
+    get bodyBytesMax() {
+      return o.payloadBytesMax;
+    },
     headBytesMax: HEAD_BYTES_MAX,
   });
+  const upstreamHosts = new Set(hostsOf(upstreams));
   const forwarding = {
     ...deps,
-    upstream,
-    upstreamHosts: new Set([hostOf(target), hostOf({ ...target, hostHeader: null })]),
+    upstream: {
+      send: (request: StreamRequest, signal: AbortSignal) => client.stream(request, signal),
+      get inFlight(): number {
+        return client.streaming;
+      },
+    },
+    upstreamHosts,
     get requestsMax() {
       return o.requestsMax;
     },
@@ -61,6 +78,24 @@ export function passingOn(
     get fallback() {
       return o.isForwarding ? route : null;
     },
-    close: () => upstream.close(),
+    update(snapshot) {
+      client.update(defaultUpstream(snapshot));
+      upstreamHosts.clear();
+      for (const host of hostsOf(snapshot)) upstreamHosts.add(host);
+    },
+    close: () => client.close(),
   };
+}
+
+function defaultUpstream({ upstreams }: UpstreamSnapshot): UpstreamSpec {
+  return upstreams.find(({ name }) => name === DEFAULT_UPSTREAM)!;
+}
+
+/** Names under which the upstream may speak of itself. */
+function hostsOf(snapshot: UpstreamSnapshot): string[] {
+  const { transport, endpoints } = defaultUpstream(snapshot);
+  const { scheme, host, serverName: hostname } = transport;
+  const named = endpoints.map(({ hostname, port }) => hostOf({ scheme, hostname, port, hostHeader: null }));
+  const ports = endpoints.map(({ port }) => hostOf({ scheme, hostname, port, hostHeader: null }));
+  return [host, ...named, ...ports];
 }

@@ -35,7 +35,8 @@ import type { ForwardResult } from "../upstream/classify.ts";
 import type { StreamedBody } from "../upstream/forward_source.ts";
 import type { ForwardJob, ForwardSource } from "../upstream/forwarder.ts";
 import { limitStream, streamOf } from "./large_job.ts";
-import { type ParkedRecord, ParkedRecords, type RecordHistory } from "./parked_records.ts";
+import { type ParkedRecord, parkedRecord, ParkedRecords, type RecordHistory } from "./parked_records.ts";
+import { PostponedRecords } from "./postponed_records.ts";
 import { PendingProjects } from "./pending_projects.ts";
 
 const log = logger("lane");
@@ -87,6 +88,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
   readonly #pending = new PendingProjects();
   /** Projects on hold because too many of their records are parked. */
   readonly #failing = new Set<number>();
+  readonly #postponed = new PostponedRecords();
   #pausedUntilMs = -Infinity;
   /** Whether the last job was a parked one; the next is not then, so that they cannot keep fresh records out. */
   #wasParked = false;
@@ -174,20 +176,28 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
 
   retryLater(job: SpoolJob, delayMs: number, result: ForwardResult): void {
     const { projectHash } = job.record;
-    this.#parked.push({
-      position: job.position,
-      projectHash,
-      dueMs: this.#o.clock.monotonic() + delayMs,
-      history: {
-        attempts: job.attempts + 1,
-        serverErrors: job.serverErrors + (result.kind === "server_error" ? 1 : 0),
-        isCounted: job.isCounted,
-        policedItems: job.policedItems,
-      },
-    });
+    const attempts = job.attempts + 1;
+    const serverErrors = job.serverErrors + (result.kind === "server_error" ? 1 : 0);
+    this.#parked.push(
+      parkedRecord({ ...job, attempts, serverErrors }, this.#o.clock.monotonic() + delayMs),
+    );
     if (this.#parked.countOf(projectHash) <= PARKED_PER_PROJECT || this.#failing.has(projectHash)) return;
     this.#failing.add(projectHash);
     this.#o.reader.hold(projectHash);
+  }
+
+  postpone(job: SpoolJob, upstream: string): void {
+    this.#postponed.add(upstream, parkedRecord(job, Infinity));
+    this.#o.reader.hold(job.record.projectHash);
+  }
+
+  resume(upstream: string): boolean {
+    const dueMs = this.#o.clock.monotonic();
+    for (const parked of this.#postponed.take(upstream)) {
+      this.#parked.push({ ...parked, dueMs });
+      if (!this.#failing.has(parked.projectHash)) this.#o.reader.release(parked.projectHash);
+    }
+    return this.#postponed.has(upstream);
   }
 
   /** A project that is held for another reason as well is found to be so again. */

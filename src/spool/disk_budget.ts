@@ -17,6 +17,7 @@ export interface SpaceBudget {
 const USED = 0;
 const MAX = 1;
 const ROOM = 2;
+const FULL_SHARE = 0.999;
 const UNBOUNDED = 2n ** 62n;
 
 /** {@link SpaceBudget} over shared memory; construct it from `buffer` in every other isolate. */
@@ -52,6 +53,11 @@ export class DiskBudget implements SpaceBudget {
   /** What is beyond a smaller bound stays; nothing is added until there is room again. */
   set bytesMax(bytes: number) {
     Atomics.store(this.#cells, MAX, BigInt(bytes));
+  }
+
+  /** Whether an envelope of ordinary size may already be refused. */
+  get isFull(): boolean {
+    return this.bytesUsed >= this.bytesMax * FULL_SHARE;
   }
 
   /** Sets the bytes that may be taken from now on before too little is free on the volume. */

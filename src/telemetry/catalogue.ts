@@ -93,6 +93,7 @@ const AGE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200]
 
 /** Values that are not known before the node runs; see `MetricsReader.collect`. */
 const OPEN: readonly string[] = [];
+const BY_ENDPOINT = { upstream: OPEN, endpoint: OPEN };
 
 /** The metrics by the name the program uses. */
 export const METRICS = {
@@ -189,7 +190,49 @@ export const METRICS = {
   upstreamConnects: counter("upstream_connects", "Connections opened to the upstream.", {
     result: ["ok", "error"],
   }),
-  upstreamOutage: gauge("upstream_outage", "Lanes that hold the upstream for down and only probe."),
+  upstreamOutage: gauge("upstream_outage", "Lanes that hold an upstream for down and only probe."),
+  forwardConcurrency: gauge("forward_concurrency", "Requests that all lanes may have under way at present."),
+  copies: counter("forward_copies", "Copies for `copy_to`, by what became of them.", {
+    result: ["delivered", "failed", "dropped"],
+  }),
+  endpointRequests: counter(
+    "upstream_endpoint_requests",
+    "Requests to an endpoint; failed: no answer, or 5xx.",
+    {
+      ...BY_ENDPOINT,
+      result: OPEN,
+    },
+  ),
+  endpointRetries: counter(
+    "upstream_endpoint_retries",
+    "Requests to an endpoint that had failed at another one.",
+    BY_ENDPOINT,
+  ),
+  endpointInFlight: gauge(
+    "upstream_endpoint_in_flight",
+    "Requests waiting for an answer of an endpoint.",
+    BY_ENDPOINT,
+  ),
+  endpointConnections: gauge(
+    "upstream_endpoint_connections",
+    "Open connections to an endpoint.",
+    BY_ENDPOINT,
+  ),
+  endpointShare: gauge(
+    "upstream_endpoint_share",
+    "Share of its weight an endpoint counts with: 0 while it is out, below 1 after it returned.",
+    BY_ENDPOINT,
+  ),
+  endpointEjections: counter("upstream_endpoint_ejections", "Times an endpoint was ejected.", BY_ENDPOINT),
+  endpointBreakers: gauge(
+    "upstream_endpoint_breakers_open",
+    "Lanes whose circuit breaker for an endpoint is not closed.",
+    BY_ENDPOINT,
+  ),
+  drainSecondsLeft: gauge(
+    "drain_seconds_left",
+    "Time until the backlog is gone at the present rate; -1 while it does not shrink.",
+  ),
   deadLetters: counter("dead_letter_records", "Records moved to the dead letter."),
   duplicatesPossible: counter(
     "redelivered_records",

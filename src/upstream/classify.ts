@@ -27,8 +27,13 @@ export function classifyResponse(response: ClientResponse, nowMs: number): Forwa
     return { kind: "rate_limited", status, limits: limitsFromResponse({ rateLimits, retryAfter }, nowMs) };
   }
   const message = describe(response);
-  if (status === 502 || status === 503 || status === 504) return { kind: "network_error", status, message };
+  if (isGatewayStatus(status)) return { kind: "network_error", status, message };
   return { kind: status >= 500 ? "server_error" : "rejected", status, message };
+}
+
+/** Statuses of proxies that do not reach what is behind them. */
+export function isGatewayStatus(status: number): boolean {
+  return status === 502 || status === 503 || status === 504;
 }
 
 /** What a failure means for the record; null when the node itself gave the request up. */

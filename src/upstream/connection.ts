@@ -12,6 +12,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { close, type Wire } from "./dial.ts";
+import type { IdleLimit } from "./idle_limit.ts";
 import { type ClientRequest, requestHead, writeLatin1 } from "./request_head.ts";
 import type { ResponseHead } from "./response_head.ts";
 import { ResponseParser } from "./response_parser.ts";
@@ -43,7 +44,6 @@ export interface ConnectionLimits {
   readonly writeTimeoutMs: number;
   /** From the end of the request to the first byte of its answer. */
   readonly firstByteTimeoutMs: number;
-  readonly idleTimeoutMs: number;
   readonly headBytesMax: number;
   readonly bodyBytesMax: number;
 }
@@ -52,6 +52,7 @@ export interface ConnectionLimits {
 export interface ConnectionOwner {
   readonly clock: Clock;
   readonly limits: ConnectionLimits;
+  readonly idle: IdleLimit;
   /** Head part made by `constantHead`. */
   readonly constantHead: string;
   /** Ready for the next request. */
@@ -87,6 +88,9 @@ export class Connection {
   #waitsFor = "";
   /** Monotonic moment at which the request has taken too long. */
   #totalMs = Infinity;
+  /** Monotonic moment since which it has nothing to do, and how long it had not when the last request came. */
+  #idleSinceMs = -Infinity;
+  #idledMs = Infinity;
 
   constructor(wire: Wire, owner: ConnectionOwner) {
     this.#wire = wire;
@@ -103,6 +107,11 @@ export class Connection {
   isStale(error: unknown): boolean {
     return this.#answered > 0 && !this.#parser.started && error instanceof UpstreamError &&
       (error.kind === "reset" || error.kind === "write");
+  }
+
+  /** The last request met a connection the peer had given up: it was idle for too long. */
+  wasStale(): void {
+    this.#owner.idle.closedAfter(this.#idledMs, this.#owner.clock.monotonic());
   }
 
   /** Whether a request was answered on it before. */
@@ -125,6 +134,7 @@ export class Connection {
     this.#parser.reset();
     this.#written = false;
     this.#totalMs = totalMs;
+    this.#idledMs = this.#owner.clock.monotonic() - this.#idleSinceMs;
     if (this.#closed) this.fail(new UpstreamError("reset", "The upstream closed the connection"));
     else void this.#send(request);
     return reply.promise;
@@ -217,7 +227,11 @@ export class Connection {
   }
 
   #ended(reason: string): void {
-    if (!this.#reply) return this.close();
+    if (!this.#reply) {
+      const nowMs = this.#owner.clock.monotonic();
+      this.#owner.idle.closedAfter(nowMs - this.#idleSinceMs, nowMs);
+      return this.close();
+    }
     this.#parser.end();
     if (this.#parser.done) this.#complete(false);
     else this.fail(this.#writeError ?? new UpstreamError("reset", reason));
@@ -231,6 +245,7 @@ export class Connection {
     const head = this.#parser.head!;
     const idleMs = this.#idleMs(head);
     if (mayGoOn && this.#written && this.#parser.keepAlive && idleMs > 0) {
+      this.#idleSinceMs = this.#owner.clock.monotonic();
       this.#wait(idleMs, "request");
       this.#owner.onIdle(this);
     } else {
@@ -241,7 +256,7 @@ export class Connection {
 
   #idleMs(head: ResponseHead): number {
     const announced = /(?:^|[\s,])timeout=(\d{1,9})/i.exec(head.header("keep-alive") ?? "");
-    const { idleTimeoutMs } = this.#owner.limits;
+    const idleTimeoutMs = this.#owner.idle.ms(this.#owner.clock.monotonic());
     return announced ? Math.min(idleTimeoutMs, Number(announced[1]) * 1000 - IDLE_MARGIN_MS) : idleTimeoutMs;
   }
 

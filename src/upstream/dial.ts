@@ -1,14 +1,22 @@
 import type { Clock } from "../core/clock.ts";
-import { UpstreamError } from "./upstream_error.ts";
+import { openSocket, secureSocket } from "./client_certificate.ts";
+import { openTunnel, type ProxySpec } from "./proxy_tunnel.ts";
+import { aborted, UpstreamError } from "./upstream_error.ts";
+
+export { aborted };
 
 /** Where requests go. */
 export interface UpstreamTarget {
   readonly scheme: "http" | "https";
-  /** Name or address that is dialled; a name is also the one asked for and verified in TLS. No brackets. */
+  /** Name or address that is dialled. No brackets. */
   readonly hostname: string;
   readonly port: number;
+  /** Name asked for and verified in TLS; default: `hostname`. */
+  readonly serverName?: string;
   /** `Host` header instead of the one made of `hostname` and `port`. */
   readonly hostHeader: string | null;
+  /** Value of an `Authorization` header for every request. */
+  readonly authorization?: string | null;
 }
 
 /** An open byte stream to an upstream; a `Deno.Conn` is one. */
@@ -39,21 +47,83 @@ export function upstreamTarget(url: string, hostHeader: string | null): Upstream
   };
 }
 
-/** Dials with the operating system's sockets and Deno's TLS; `caCerts` are trusted beside the default roots (PEM). */
-export function denoDial(caCerts: readonly string[] = []): Dial {
+/** How streams are opened. */
+export interface DialOptions {
+  /** Trusted beside the default roots, PEM. */
+  readonly caCerts?: readonly string[];
+  /** PEM. */
+  readonly clientCertificate?: { readonly certificate: string; readonly key: string } | null;
+  readonly proxy?: ProxySpec | null;
+}
+
+/** Dials with the operating system's sockets and Deno's TLS. */
+export function denoDial(o: DialOptions = {}): Dial {
+  const { caCerts = [], clientCertificate = null, proxy = null } = o;
   return async (target, signal) => {
-    let conn: Deno.TcpConn;
-    try {
-      conn = await Deno.connect({ hostname: target.hostname, port: target.port, signal });
-    } catch (error) {
-      throw new UpstreamError(
-        "connect",
-        `Cannot connect to ${target.hostname}:${target.port}: ${text(error)}`,
-      );
+    if (clientCertificate !== null && target.scheme === "https") {
+      return await dialWithCertificate(target, { caCerts, proxy, ...clientCertificate }, signal);
     }
+    const { hostname, port } = proxy ?? target;
+    const conn = await naming(
+      "connect",
+      `connect to ${hostname}:${port}`,
+      () => Deno.connect({ hostname, port, signal }),
+    );
     conn.setNoDelay(true);
+    if (proxy) await tunnel(conn, target, proxy, signal);
     return target.scheme === "http" ? conn : await handshake(conn, target, caCerts, signal);
   };
+}
+
+async function dialWithCertificate(
+  target: UpstreamTarget,
+  o: Required<Pick<DialOptions, "caCerts" | "proxy">> & { certificate: string; key: string },
+  signal: AbortSignal,
+): Promise<Wire> {
+  const { hostname, port } = o.proxy ?? target;
+  const wire = await naming(
+    "connect",
+    `connect to ${hostname}:${port}`,
+    () => openSocket(hostname, port, signal),
+  );
+  if (o.proxy) await tunnel(wire, target, o.proxy, signal);
+  const serverName = target.serverName ?? target.hostname;
+  return await naming("tls", `agree on TLS with ${serverName}`, async () => {
+    try {
+      return await secureSocket(wire, { serverName, ...o }, signal);
+    } catch (error) {
+      close(wire);
+      throw error;
+    }
+  });
+}
+
+/** Closes the connection when there is no tunnel in the end. */
+async function tunnel(
+  wire: Wire,
+  { hostname, port }: UpstreamTarget,
+  proxy: ProxySpec,
+  signal: AbortSignal,
+): Promise<void> {
+  const abandon = (): void => close(wire);
+  signal.addEventListener("abort", abandon, { once: true });
+  const authority = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  try {
+    await naming("connect", `reach ${authority} through the proxy`, () => openTunnel(wire, authority, proxy));
+  } catch (error) {
+    abandon();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abandon);
+  }
+}
+
+async function naming<T>(kind: "connect" | "tls", what: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw error instanceof UpstreamError ? error : new UpstreamError(kind, `Cannot ${what}: ${text(error)}`);
+  }
 }
 
 /**
@@ -96,11 +166,6 @@ export async function dialWithin(
   }
 }
 
-/** What a request fails with that nobody wants any more. */
-export function aborted(): UpstreamError {
-  return new UpstreamError("aborted", "The request was given up");
-}
-
 /** `Host` header for a target. */
 export function hostOf({ scheme, hostname, port, hostHeader }: UpstreamTarget): string {
   if (hostHeader !== null) return hostHeader;
@@ -114,12 +179,13 @@ async function handshake(
   caCerts: readonly string[],
   signal: AbortSignal,
 ): Promise<Wire> {
+  const serverName = target.serverName ?? target.hostname;
   let open: Wire = conn;
   const abandon = (): void => close(open);
   signal.addEventListener("abort", abandon, { once: true });
   try {
     const tls = await Deno.startTls(conn, {
-      hostname: target.hostname,
+      hostname: serverName,
       caCerts: [...caCerts],
       alpnProtocols: ["http/1.1"],
     });
@@ -129,7 +195,7 @@ async function handshake(
     return tls;
   } catch (error) {
     abandon();
-    throw new UpstreamError("tls", `No TLS with ${target.hostname}:${target.port}: ${text(error)}`);
+    throw new UpstreamError("tls", `Cannot agree on TLS with ${serverName}: ${text(error)}`);
   } finally {
     signal.removeEventListener("abort", abandon);
   }

@@ -39,6 +39,10 @@ export interface ForwardSource<Job extends ForwardJob = ForwardJob> {
   settle(job: Job, result: ForwardResult): void;
   /** Hands the record out again after `delayMs`, with the counters of {@link ForwardJob} moved on. */
   retryLater(job: Job, delayMs: number, result: ForwardResult): void;
+  /** Takes the record back, and hands out no more of its project until {@link ForwardSource.resume}; `upstream` says why. */
+  postpone(job: Job, upstream: string): void;
+  /** Ends that for some of the projects that wait for an upstream; false when there are no more. */
+  resume(upstream: string): boolean;
   /** The record's body cannot be had any more. */
   lost(job: Job): void;
   /** The record will never be taken; it is to be kept aside and settled. */

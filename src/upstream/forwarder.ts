@@ -1,37 +1,44 @@
 /**
  * Sends records upstream until each has reached its end.
  *
- * Records are pulled from a {@link ForwardSource} while fewer than `maxConcurrent` requests are under way, so nothing queues
- * here: what cannot be sent stays where it is safe. What becomes of a record is decided by `classify.ts`:
+ * Records are pulled from a {@link ForwardSource} while fewer than `maxConcurrent` requests are under way and an upstream is
+ * ready for more, so nothing queues here: what cannot be sent stays where it is safe. What becomes of a record is decided
+ * by `classify.ts`:
  *
  * | result | consequence |
  * |---|---|
  * | delivered, rate_limited | settled |
  * | rejected | dead letter; 415 first makes the encoder avoid the encoding, and the record is sent again at once |
  * | server_error | sent again, {@link SERVER_ERRORS_MAX} times in total, then dead letter |
- * | network_error | sent again, for ever |
+ * | network_error | tried at another endpoint (`upstream_client.ts`), then sent again later, for ever |
  *
- * While the upstream cannot be reached nothing is pulled (`reachability.ts`).
+ * Where a record goes, and whether it may go now:
+ *
+ * | question | answered by |
+ * |---|---|
+ * | which upstream? | the key, its project or organisation, or shares by key (`upstream_route.ts`) |
+ * | may one more be sent there? | outage, ramp after it, adaptive concurrency (`forward_target.ts`) |
+ * | to which endpoint? | priority, health, weight, load (`balancer.ts`, `endpoint.ts`, `breaker.ts`) |
+ * | another one after a failure? | the retry budget (`retry_budget.ts`) |
+ * | which endpoints are there, and how are they? | the control plane (`upstream_control.ts`) |
+ *
+ * While no upstream is ready nothing is pulled. While one of several is not, a few of its records wait here, and then the
+ * projects whose records would be next are passed over ({@link ForwardSource.postpone}), so that it holds nobody else up.
  *
  * Stop: pulling ends, requests under way have the grace time to finish, then they are given up. Their records are not
  * settled, so they are sent again after the next start.
  */
 import type { Clock } from "../core/clock.ts";
 import type { SharedPermits } from "../core/shared_permits.ts";
+import type { RequestMeta } from "../protocol/request_meta.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
-import type { BodyEncoder, EncodedBody } from "./body_encoding.ts";
-import { classifyError, classifyResponse, type ForwardResult } from "./classify.ts";
-import { BodyLostError, type ForwardJob, type ForwardSource, type StreamedBody } from "./forward_source.ts";
-import type { LargeSender } from "./large_sender.ts";
-import type { HttpClient } from "./http_client.ts";
+import type { ForwardResult } from "./classify.ts";
+import { BodyLostError, type ForwardJob, type ForwardSource } from "./forward_source.ts";
+import type { ForwardTarget } from "./forward_target.ts";
 import type { OutageState } from "./outage.ts";
-import { Reachability, retryBackoff } from "./reachability.ts";
-import type { ClientRequest } from "./request_head.ts";
-import type { RequestSigner } from "./request_signer.ts";
-import { UpstreamError } from "./upstream_error.ts";
-import { prepareBody, probeRequest, recordRequest } from "./upstream_request.ts";
+import { retryBackoff, type RetryTiming } from "./reachability.ts";
 
 export type { ForwardJob, ForwardResult, ForwardSource };
 
@@ -39,33 +46,41 @@ const log = logger("upstream");
 
 const SERVER_ERRORS_MAX = 3;
 const WARNING_INTERVAL_MS = 60_000;
+/** Records in memory for an upstream that is not ready. */
+const WAITING_MAX = 16;
+
+/** The upstreams of a forwarder; they may change. */
+export interface ForwardTargets {
+  readonly all: readonly ForwardTarget[];
+  /** The upstream a record goes to. */
+  of(meta: RequestMeta): ForwardTarget;
+  /** A record was delivered by `target`; whoever wants a copy takes it. */
+  delivered(job: ForwardJob, target: ForwardTarget): void;
+  /** Gives up what is under way. */
+  close(): void;
+}
 
 /** Options of {@link Forwarder}; times in milliseconds. Numbers are read at use, and may change. */
 export interface ForwarderOptions<Job extends ForwardJob = ForwardJob> {
-  /** Closed by {@link Forwarder.stop}. Should allow one connection more than `maxConcurrent`, for probes. */
-  readonly client: Pick<HttpClient, "send" | "close" | "connections">;
-  /** For records that are too large to be held; closed as well. */
-  readonly large: Pick<LargeSender, "send" | "close">;
+  /** Closed by {@link Forwarder.stop}. */
+  readonly targets: ForwardTargets;
   readonly source: ForwardSource<Job>;
-  readonly encoder: BodyEncoder;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly signer: RequestSigner;
   /** Whether nothing is sent until {@link Forwarder.hold} says otherwise. */
   readonly isHeld?: boolean;
-  readonly maxConcurrent: number;
+  /** Read at use, and may change. */
+  readonly timing: Pick<RetryTiming, "retryDelayMs" | "retryIntervalMsMax"> & {
+    readonly maxConcurrent: number;
+  };
   /** Shared with the other lanes; each request under way takes one. */
   readonly permits?: Pick<SharedPermits, "tryTake" | "give">;
-  /** First delay before a record is sent again. */
-  readonly retryDelayMs: number;
-  /** Ceiling of all delays. */
-  readonly retryIntervalMsMax: number;
-  readonly outageGraceMs: number;
   readonly random?: () => number;
 }
 
 /** What the status page shows. */
 export interface ForwarderState {
+  /** Of the upstream that is worst off. */
   readonly outage: OutageState;
   readonly inFlight: number;
   readonly connections: { readonly open: number; readonly idle: number };
@@ -73,12 +88,17 @@ export interface ForwarderState {
   readonly lastError: { readonly atMs: number; readonly message: string } | null;
 }
 
-/** Forwards records; made once per upstream and lane. */
+const REACHABLE: OutageState = { kind: "reachable" };
+
+/** Forwards records; made once per lane. */
 export class Forwarder<Job extends ForwardJob = ForwardJob> {
   readonly #o: ForwarderOptions<Job>;
-  readonly #reach: Reachability;
   readonly #stop = new AbortController();
   readonly #failed = Promise.withResolvers<never>();
+  /** Records for upstreams that are not ready. */
+  readonly #waiting = new Map<ForwardTarget, Job[]>();
+  /** Upstreams for which projects are passed over. */
+  readonly #postponed = new Set<string>();
   #inFlight = 0;
   #isHeld: boolean;
   #changed: PromiseWithResolvers<void> | null = null;
@@ -89,19 +109,23 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   constructor(options: ForwarderOptions<Job>) {
     this.#o = options;
     this.#isHeld = options.isHeld ?? false;
-    this.#reach = new Reachability({
-      ...options,
-      timing: options,
-      probe: (signal) => this.#send(probeRequest(options.signer.idHeaders()), signal),
-      onChange: () => this.#wake(),
-    });
+    this.targetsChanged();
   }
 
   get state(): ForwarderState {
+    const { all } = this.#o.targets;
+    const outages = all.map(({ outage }) => outage);
+    const worst = outages.find(({ kind }) => kind === "outage") ??
+      outages.find(({ kind }) => kind === "grace");
+    let [open, idle] = [0, 0];
+    for (const { connections } of all) {
+      open += connections.open;
+      idle += connections.idle;
+    }
     return {
-      outage: this.#reach.outage,
+      outage: worst ?? REACHABLE,
       inFlight: this.#inFlight,
-      connections: this.#o.client.connections,
+      connections: { open, idle },
       lastError: this.#lastError,
     };
   }
@@ -121,99 +145,133 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     this.#wake();
   }
 
-  /** Finishes what is under way within `graceMs`, gives up the rest, and closes the client. */
+  /** There are other upstreams, or other ways to them. */
+  targetsChanged(): void {
+    const { targets } = this.#o;
+    const { all } = targets;
+    for (const target of all) target.listeners.add(this.#targetChanged);
+    const moved: Job[] = [];
+    for (const [target, jobs] of this.#waiting) {
+      moved.push(...jobs.filter((job) => targets.of(job.meta) !== target));
+      this.#waiting.set(target, jobs.filter((job) => !moved.includes(job)));
+      if (!all.includes(target)) this.#waiting.delete(target);
+    }
+    for (const job of moved) this.#wait(job, targets.of(job.meta));
+    // Whoever waits for an upstream that is gone, or is to go elsewhere, is looked at again.
+    for (const name of this.#postponed) while (this.#o.source.resume(name));
+    this.#postponed.clear();
+    this.#targetChanged();
+  }
+
+  /** Finishes what is under way within `graceMs`, gives up the rest, and closes the upstreams. */
   async stop(graceMs: number): Promise<void> {
+    const { targets, clock } = this.#o;
     this.#stop.abort();
-    this.#reach.stop();
+    for (const target of targets.all) target.stop();
     this.#wake();
     const inTime = new AbortController();
-    const graceEnds = this.#o.clock.sleep(graceMs, inTime.signal);
+    const graceEnds = clock.sleep(graceMs, inTime.signal);
     await Promise.race([this.#drained(), graceEnds]);
     inTime.abort();
-    this.#o.client.close();
-    this.#o.large.close();
+    targets.close();
     await this.#drained();
     await this.#finished.catch(() => {});
   }
 
   async #pull(): Promise<void> {
-    const { source, permits } = this.#o;
+    const { source, clock, permits } = this.#o;
     while (!this.#stop.signal.aborted) {
-      if (
-        this.#inFlight >= this.#o.maxConcurrent || this.#reach.isHeld || this.#isHeld ||
-        permits?.tryTake() === false
-      ) {
+      const nowMs = clock.monotonic();
+      this.#sendWaiting(nowMs);
+      const readyAtMs = this.#readyAtMs(nowMs);
+      if (readyAtMs > nowMs) {
+        await this.#changeBy(readyAtMs);
+        continue;
+      }
+      if (permits?.tryTake() === false) {
         await this.#change();
         continue;
       }
       const next = source.next();
       const job = next instanceof Promise ? await next : next;
-      if (job) {
-        void this.#forward(job);
-        continue;
-      }
-      permits?.give();
-      await source.wait(this.#stop.signal);
+      // Who is sent at once has the permit; whoever else needs one takes it when it is sent.
+      if (!job || !this.#dispatch(job)) permits?.give();
+      if (!job) await this.#waitForRecord();
     }
   }
 
-  async #forward(job: Job): Promise<void> {
-    const { metrics } = this.#o;
+  /** Resolves when there may be a record to pull, or one that waits here may be sent. */
+  async #waitForRecord(): Promise<void> {
+    const { source, clock } = this.#o;
+    if (this.#waiting.size === 0) return await source.wait(this.#stop.signal);
+    const nowMs = clock.monotonic();
+    const readyAtMs = Math.min(
+      ...[...this.#waiting].filter(([, jobs]) => jobs.length > 0).map(([target]) => target.readyAtMs(nowMs)),
+    );
+    const changed = new AbortController();
+    void this.#changeBy(readyAtMs).then(() => changed.abort());
+    await source.wait(changed.signal);
+    // Ends the other wait, if it was the source that had something.
+    this.#wake();
+  }
+
+  /** When the next record may be pulled. */
+  #readyAtMs(nowMs: number): number {
+    if (this.#isHeld || this.#inFlight >= this.#o.timing.maxConcurrent) return Infinity;
+    let earliest = Infinity;
+    for (const target of this.#o.targets.all) earliest = Math.min(earliest, target.readyAtMs(nowMs));
+    return earliest;
+  }
+
+  /** Sends a record, or has it wait; false when it was not sent. */
+  #dispatch(job: Job): boolean {
+    const target = this.#o.targets.of(job.meta);
+    const waiting = this.#waiting.get(target);
+    const isNext = waiting === undefined || waiting.length === 0;
+    if (isNext && target.readyAtMs(this.#o.clock.monotonic()) <= this.#o.clock.monotonic()) {
+      void this.#forward(job, target);
+      return true;
+    }
+    this.#wait(job, target);
+    return false;
+  }
+
+  #wait(job: Job, target: ForwardTarget): void {
+    const waiting = this.#waiting.get(target);
+    if (waiting === undefined) this.#waiting.set(target, [job]);
+    else if (waiting.length < WAITING_MAX) waiting.push(job);
+    else {
+      this.#postponed.add(target.name);
+      this.#o.source.postpone(job, target.name);
+    }
+  }
+
+  #sendWaiting(nowMs: number): void {
+    const { timing, permits, source } = this.#o;
+    for (const [target, waiting] of this.#waiting) {
+      while (waiting.length > 0 && !this.#isHeld && target.readyAtMs(nowMs) <= nowMs) {
+        if (this.#inFlight >= timing.maxConcurrent || permits?.tryTake() === false) return;
+        void this.#forward(waiting.shift()!, target);
+      }
+      if (waiting.length > 0 || target.readyAtMs(nowMs) > nowMs) continue;
+      if (this.#postponed.has(target.name) && !source.resume(target.name)) {
+        this.#postponed.delete(target.name);
+      }
+    }
+  }
+
+  async #forward(job: Job, target: ForwardTarget): Promise<void> {
     this.#inFlight++;
-    metrics.add(METRICS.forwardInFlight, 1);
     try {
-      const result = await (job.stream ? this.#deliverLarge(job, job.stream) : this.#deliver(job));
-      if (result) await this.#conclude(job, result);
+      const result = await target.deliver(job);
+      if (result) await this.#conclude(job, target, result);
     } catch (error) {
       if (error instanceof BodyLostError) this.#lose(job, error);
       else this.#failed.reject(error);
     } finally {
       this.#inFlight--;
       this.#o.permits?.give();
-      metrics.add(METRICS.forwardInFlight, -1);
       this.#wake();
-    }
-  }
-
-  /** Sends a record, in another encoding if the upstream refuses the first; null when it was given up. */
-  async #deliver(job: Job): Promise<ForwardResult | null> {
-    const { clock, encoder, signer } = this.#o;
-    const stored: EncodedBody = { bytes: job.body, encoding: job.meta.contentEncoding };
-    const prepared = prepareBody(job.meta, stored, clock.now() - job.receivedAtMs, encoder);
-    let body = prepared instanceof Promise ? await prepared : prepared;
-    for (;;) {
-      const startedMs = clock.monotonic();
-      const result = await this.#send(recordRequest(job.meta, body, signer.envelopeHeaders()));
-      if (!result) return null;
-      this.#o.metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
-      this.#count(body.encoding, body.bytes.length, result);
-      // A 415 to a body that is no envelope may as well be about its type.
-      const mayRecode = body.encoding !== "" && !job.meta.passthrough;
-      if (result.kind !== "rejected" || result.status !== 415 || !mayRecode) return result;
-      const { encoding } = body;
-      this.#avoid(encoding);
-      const other = await encoder.encode(body);
-      if (other.encoding === encoding) return result;
-      body = other;
-    }
-  }
-
-  /** The same as {@link Forwarder.#deliver}, with a body that is read while it is sent. */
-  async #deliverLarge(job: Job, stream: StreamedBody): Promise<ForwardResult | null> {
-    const { clock, encoder, signer, large, metrics } = this.#o;
-    const { meta } = job;
-    for (;;) {
-      const startedMs = clock.monotonic();
-      const heldMs = clock.now() - job.receivedAtMs;
-      const identity = signer.envelopeHeaders();
-      const { result, encoding, bytes } = await large.send({ meta, body: stream, heldMs, identity });
-      if (!result) return null;
-      metrics.observe(METRICS.forwardTime, (clock.monotonic() - startedMs) / 1000);
-      this.#count(encoding, bytes, result);
-      const mayRecode = encoding !== "" && !meta.passthrough;
-      if (result.kind !== "rejected" || result.status !== 415 || !mayRecode) return result;
-      this.#avoid(encoding);
-      if (encoder.target(meta.contentEncoding, stream.bytes) === encoding) return result;
     }
   }
 
@@ -222,34 +280,11 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     this.#o.source.lost(job);
   }
 
-  #avoid(encoding: string & EncodedBody["encoding"]): void {
-    if (this.#o.encoder.refuse(encoding)) {
-      log.warn("the upstream does not take {encoding}, using another", { encoding });
-    }
-  }
-
-  async #send(request: ClientRequest, signal?: AbortSignal): Promise<ForwardResult | null> {
-    const { client, clock } = this.#o;
-    try {
-      return classifyResponse(await client.send(request, signal), clock.now());
-    } catch (error) {
-      if (error instanceof UpstreamError) return classifyError(error, clock.now());
-      throw error;
-    }
-  }
-
-  #count(encoding: EncodedBody["encoding"], bytes: number, result: ForwardResult): void {
-    const { metrics } = this.#o;
-    metrics.add(METRICS.forwarded, 1, result.kind);
-    metrics.add(METRICS.forwardBytes, bytes, encoding || "identity");
-    if (result.kind === "network_error") this.#reach.failed(result.message);
-    else if (result.status !== null) this.#reach.received();
-  }
-
-  async #conclude(job: Job, result: ForwardResult): Promise<void> {
-    const { source, metrics, clock } = this.#o;
+  async #conclude(job: Job, target: ForwardTarget, result: ForwardResult): Promise<void> {
+    const { source, metrics, clock, targets } = this.#o;
     if (result.kind === "delivered") {
       metrics.observe(METRICS.forwardAge, Math.max(0, clock.now() - job.receivedAtMs) / 1000);
+      targets.delivered(job, target);
       return source.settle(job, result);
     }
     if (result.kind === "rate_limited") return source.settle(job, result);
@@ -265,7 +300,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   }
 
   #retryDelayMs(attempts: number): number {
-    const backoff = retryBackoff(this.#o, this.#o.random);
+    const backoff = retryBackoff(this.#o.timing, this.#o.random);
     backoff.attempts = attempts;
     return backoff.next();
   }
@@ -277,8 +312,28 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     log.warn("the upstream refused a record: {reason}", { reason });
   }
 
+  readonly #targetChanged = (): void => {
+    let [down, concurrency] = [0, 0];
+    for (const target of this.#o.targets.all) {
+      if (target.outage.kind === "outage") down++;
+      concurrency += target.concurrency;
+    }
+    this.#o.metrics.set(METRICS.upstreamOutage, down);
+    this.#o.metrics.set(METRICS.forwardConcurrency, concurrency);
+    this.#wake();
+  };
+
   async #drained(): Promise<void> {
     while (this.#inFlight > 0) await this.#change();
+  }
+
+  /** Resolves at a moment, or when something changed. */
+  async #changeBy(atMs: number): Promise<void> {
+    if (atMs === Infinity) return await this.#change();
+    const { clock } = this.#o;
+    const timer = clock.after(Math.max(0, atMs - clock.monotonic()), () => this.#wake());
+    await this.#change();
+    timer.cancel();
   }
 
   #change(): Promise<void> {

@@ -26,6 +26,7 @@ import {
   type ConnectionOwner,
 } from "./connection.ts";
 import { aborted, denoDial, type Dial, dialWithin, hostOf, type UpstreamTarget, type Wire } from "./dial.ts";
+import { IdleLimit } from "./idle_limit.ts";
 import { type ClientRequest, constantHead } from "./request_head.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
@@ -50,6 +51,8 @@ export interface HttpClientOptions {
   /** From the end of the request to the first byte of its answer; default: the total timeout alone. */
   readonly firstByteTimeoutMs?: number;
   readonly idleTimeoutMs: number;
+  /** What was learned of the endpoint's own idle timeout; default: it is learned anew. */
+  readonly idle?: IdleLimit;
   readonly connectionsMax: number;
   readonly headBytesMax: number;
   readonly bodyBytesMax: number;
@@ -73,13 +76,12 @@ export class HttpClient {
 
   constructor(options: HttpClientOptions) {
     this.#o = options;
-    this.#dial = options.dial ?? denoDial(options.caCerts);
+    this.#dial = options.dial ?? denoDial({ caCerts: options.caCerts ?? [] });
     const limits: ConnectionLimits = {
       get writeTimeoutMs() {
         return options.writeTimeoutMs ?? options.totalTimeoutMs;
       },
       firstByteTimeoutMs: options.firstByteTimeoutMs ?? Infinity,
-      idleTimeoutMs: options.idleTimeoutMs,
       headBytesMax: options.headBytesMax,
       get bodyBytesMax() {
         return options.bodyBytesMax;
@@ -88,7 +90,8 @@ export class HttpClient {
     this.#owner = {
       clock: options.clock,
       limits,
-      constantHead: constantHead(hostOf(options.target)),
+      idle: options.idle ?? new IdleLimit(options.idleTimeoutMs),
+      constantHead: constantHead(hostOf(options.target), options.target.authorization),
       onIdle: (connection) => this.#onIdle(connection),
       onClosed: (connection) => this.#onClosed(connection),
     };
@@ -116,6 +119,7 @@ export class HttpClient {
         if (response.status !== 408 || !isReused) return response;
       } catch (error) {
         if (!connection.isStale(error)) throw error;
+        connection.wasStale();
       }
     }
   }

@@ -7,9 +7,7 @@
  */
 import { Backoff } from "../core/backoff.ts";
 import type { Clock, Timer } from "../core/clock.ts";
-import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/registry.ts";
 import type { ForwardResult } from "./classify.ts";
 import { Outage, type OutageState } from "./outage.ts";
 
@@ -55,12 +53,15 @@ export function queryBackoff(maxMs: number, random: () => number = Math.random):
 /** Options of {@link Reachability}; times in milliseconds. */
 export interface ReachabilityOptions {
   readonly clock: Clock;
-  readonly metrics: Metrics;
+  /** Name of the upstream, for the log. */
+  readonly name: string;
   readonly timing: RetryTiming;
   readonly random?: () => number;
   /** Asks the upstream for a sign of life; null when the question was given up. */
   probe(signal: AbortSignal): Promise<ForwardResult | null>;
-  /** {@link Reachability.isHeld} may have changed. */
+  /** An outage has ended. */
+  onRecovery?(): void;
+  /** {@link Reachability.isHeld} or the outage may have changed. */
   onChange(): void;
 }
 
@@ -92,12 +93,12 @@ export class Reachability {
   failed(reason: string): void {
     if (this.#stopped || this.#outage.isActive) return;
     if (this.#outage.state.kind === "reachable") {
-      log.warn("the upstream cannot be reached: {reason}", { reason });
+      log.warn("the upstream cannot be reached: {reason}", { ...this.#about, reason });
     }
     this.#hold ??= this.#o.clock.after(this.#holds.next(), () => this.#release());
     if (!this.#outage.failed(this.#o.clock.monotonic())) return;
-    this.#o.metrics.set(METRICS.upstreamOutage, 1);
-    log.error("the upstream is held for down, records stay on disk: {reason}", { reason });
+    log.error("the upstream is held for down, records stay on disk: {reason}", { ...this.#about, reason });
+    this.#o.onChange();
     this.#probing = new AbortController();
     void this.#probe(this.#probing.signal);
   }
@@ -110,9 +111,9 @@ export class Reachability {
     this.#holds.reset();
     this.#probing?.abort();
     if (wasOutage) {
-      this.#o.metrics.set(METRICS.upstreamOutage, 0);
       const seconds = Math.round((this.#o.clock.monotonic() - state.sinceMs) / 1000);
-      log.info("the upstream answers again after {seconds} s", { seconds });
+      log.info("the upstream answers again after {seconds} s", { ...this.#about, seconds });
+      this.#o.onRecovery?.();
     }
     this.#release();
   }
@@ -122,6 +123,10 @@ export class Reachability {
     this.#stopped = true;
     this.#hold?.cancel();
     this.#probing?.abort();
+  }
+
+  get #about(): { upstream: string } {
+    return { upstream: this.#o.name };
   }
 
   async #probe(signal: AbortSignal): Promise<void> {

@@ -32,8 +32,11 @@ export function openHead(
 }
 
 /** The part of every head that never changes for an upstream. */
-export function constantHead(host: string): string {
-  return ` HTTP/1.1\r\nHost: ${host.replace(ALL_UNSENDABLE, "")}\r\n`;
+export function constantHead(host: string, authorization: string | null = null): string {
+  const head = ` HTTP/1.1\r\nHost: ${host.replace(ALL_UNSENDABLE, "")}\r\n`;
+  return authorization === null
+    ? head
+    : `${head}Authorization: ${authorization.replace(ALL_UNSENDABLE, "")}\r\n`;
 }
 
 /** Writes Latin-1 text into bytes that have room for it and returns its length. */

@@ -49,8 +49,10 @@ export class StreamClient {
 
   constructor(options: StreamClientOptions) {
     this.#o = options;
-    this.#dial = options.dial ?? denoDial(options.caCerts);
-    this.#constantHead = `${constantHead(hostOf(options.target))}Connection: close\r\n`;
+    this.#dial = options.dial ?? denoDial({ caCerts: options.caCerts ?? [] });
+    this.#constantHead = `${
+      constantHead(hostOf(options.target), options.target.authorization)
+    }Connection: close\r\n`;
   }
 
   /** Requests whose answers have not ended. */

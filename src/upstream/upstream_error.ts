@@ -29,3 +29,8 @@ export class UpstreamError extends Error {
     return this.kind !== "too_large" && this.kind !== "aborted";
   }
 }
+
+/** What a request fails with that nobody wants any more. */
+export function aborted(): UpstreamError {
+  return new UpstreamError("aborted", "The request was given up");
+}

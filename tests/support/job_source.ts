@@ -93,6 +93,24 @@ export class JobSource implements ForwardSource<MemoryJob> {
     for (const timer of this.#retrying) timer.cancel();
   }
 
+  /** Records that wait for an upstream. */
+  readonly #postponed = new Map<string, MemoryJob[]>();
+
+  postpone(job: MemoryJob, upstream: string): void {
+    this.#note(job, `postponed ${upstream}`);
+    const jobs = this.#postponed.get(upstream) ?? [];
+    this.#postponed.set(upstream, [...jobs, job]);
+  }
+
+  resume(upstream: string): boolean {
+    const [job, ...rest] = this.#postponed.get(upstream) ?? [];
+    if (!job) return false;
+    this.#postponed.set(upstream, rest);
+    this.#ready.push(job);
+    this.#changed();
+    return rest.length > 0;
+  }
+
   deadLetter(job: MemoryJob, result: ForwardResult): void {
     this.dead.set(job.name, result);
     this.#note(job, `dead ${result.kind}`);

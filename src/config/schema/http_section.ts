@@ -32,7 +32,7 @@ export const httpSection = section({
   }),
   host_header: field(nullable(text), {
     default: null,
-    effect: "restart",
+    effect: "reload",
     about: "`Host` header sent upstream instead of the upstream's own name",
   }),
   encoding: field(choice("auto", "identity", "deflate", "gzip", "br", "zstd"), {

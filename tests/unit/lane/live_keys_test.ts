@@ -22,6 +22,10 @@ const CONTROL_PLANE: Readonly<Record<string, string>> = {
   "logging.format": "configureLogging",
   "auth.ready": "Node.status",
   "admin.token": "bearerOnly",
+  "http.host_header": "NodeUpstreams.configure",
+  "http.encoding": "NodeUpstreams.configure",
+  upstreams: "NodeUpstreams.configure",
+  upstream_routes: "NodeUpstreams.configure",
 };
 
 /** Settings without which some keys mean nothing. */

@@ -10,6 +10,7 @@ import { RequestSigner } from "../../../src/upstream/request_signer.ts";
 import { HttpClient } from "../../../src/upstream/http_client.ts";
 import { eventIdOf, JobSource } from "../../support/job_source.ts";
 import { type Behaviour, ScriptedUpstream } from "../../support/scripted_upstream.ts";
+import { soleTarget } from "../../support/sole_target.ts";
 import { TEST_ROOT } from "../../support/test_certificate.ts";
 
 const RECORDS = Array.from({ length: 20 }, (_, i) => `r${i}`);
@@ -29,19 +30,16 @@ function setUp(url: string, caCerts: readonly string[] = []) {
     bodyBytesMax: 4096,
     caCerts,
   });
-  const forwarder = new Forwarder({
+  const shared = { clock: systemClock, metrics, maxConcurrent: 4, retryDelayMs: 10, retryIntervalMsMax: 40 };
+  const targets = soleTarget({
     large: { send: () => Promise.reject(new Error("no record is large")), close() {} },
     client,
-    source,
     encoder: new BodyEncoder("auto", 1024 * 1024),
-    clock: systemClock,
-    metrics,
     signer: new RequestSigner(null, systemClock),
-    maxConcurrent: 4,
-    retryDelayMs: 10,
-    retryIntervalMsMax: 40,
     outageGraceMs: 100,
+    ...shared,
   });
+  const forwarder = new Forwarder({ source, targets, timing: shared, ...shared });
   forwarder.start();
   return { metrics, source, forwarder };
 }

@@ -6,8 +6,9 @@ import { Forwarder, type ForwarderOptions } from "../../../src/upstream/forwarde
 import type { ClientRequest, ClientResponse } from "../../../src/upstream/http_client.ts";
 import { RequestSigner } from "../../../src/upstream/request_signer.ts";
 import { UpstreamError } from "../../../src/upstream/upstream_error.ts";
-import { JobSource, type MemoryJob } from "../../support/job_source.ts";
+import { JobSource } from "../../support/job_source.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
+import { soleTarget, type SoleTargetOptions } from "../../support/sole_target.ts";
 
 /** Answer to the n-th request: a status, an error, or never. */
 type Reply = number | UpstreamError | null;
@@ -52,26 +53,31 @@ class FakeClient {
 
 const REFUSED = new UpstreamError("connect", "refused");
 
-function setUp(options: Partial<ForwarderOptions<MemoryJob>> = {}) {
+function setUp(
+  options: Partial<SoleTargetOptions & Pick<ForwarderOptions, "permits">> = {},
+) {
   const clock = new ManualClock();
   const source = new JobSource(clock);
   const client = new FakeClient();
   const metrics = new Metrics(METRIC_LAYOUT);
-  const forwarder = new Forwarder({
-    large: { send: () => Promise.reject(new Error("no record is large")), close() {} },
-    client,
-    source,
-    encoder: new BodyEncoder("auto", 1024 * 1024),
+  const shared = {
     clock,
     metrics,
-    signer: new RequestSigner(null, clock),
     maxConcurrent: 3,
     retryDelayMs: 1000,
     retryIntervalMsMax: 60_000,
-    outageGraceMs: 10_000,
     random: () => 0,
     ...options,
+  };
+  const targets = soleTarget({
+    large: { send: () => Promise.reject(new Error("no record is large")), close() {} },
+    client,
+    encoder: new BodyEncoder("auto", 1024 * 1024),
+    signer: new RequestSigner(null, clock),
+    outageGraceMs: 10_000,
+    ...shared,
   });
+  const forwarder = new Forwarder({ source, targets, timing: shared, ...shared });
   const stop = async () => {
     const stopped = forwarder.stop(0);
     await clock.advance(0);
