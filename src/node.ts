@@ -28,7 +28,7 @@ import { Lane } from "./lane/lane.ts";
 import type { CommonOptions, HalfKind, Ports, ToHalf } from "./lane/messages.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
 import { NodeState } from "./lane/node_state.ts";
-import { NodeUpstreams } from "./lane/node_upstreams.ts";
+import { NodeUpstreams, type NodeUpstreamsOptions } from "./lane/node_upstreams.ts";
 import { TlsFiles } from "./lane/tls_files.ts";
 import { affectsUpstreams } from "./lane/upstream_plan.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
@@ -49,7 +49,7 @@ const log = logger("node");
 const TICK_MS = 250;
 
 /** What a node needs of the machine; tests hand in their own. */
-export interface NodeDeps {
+export interface NodeDeps extends Pick<NodeUpstreamsOptions, "resolver"> {
   readonly clock: Clock;
   readonly storage: Storage;
   readonly spawn: HalfSpawner;

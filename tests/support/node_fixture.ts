@@ -13,6 +13,7 @@ import {
 import { ingestHalf } from "../../src/lane/ingest_half.ts";
 import type { HalfKind } from "../../src/lane/messages.ts";
 import { Node } from "../../src/node.ts";
+import type { DnsResolver } from "../../src/upstream/dns_resolver.ts";
 import { diskStorage } from "../../src/spool/disk_storage.ts";
 
 /** What a test can do to a node. */
@@ -35,11 +36,13 @@ export interface NodeFixtureOptions {
   readonly inWorkers?: boolean;
   /** Clock of the control plane, and of halves in this isolate. */
   readonly clock?: Clock;
+  /** Answers questions for names of endpoints. */
+  readonly resolver?: DnsResolver;
 }
 
 /** Starts a node in a folder of its own, which goes with it. */
 export async function startNode(
-  { upstream, config = {}, files = {}, inWorkers = false, clock = systemClock }: NodeFixtureOptions,
+  { upstream, config = {}, files = {}, inWorkers = false, clock = systemClock, resolver }: NodeFixtureOptions,
 ): Promise<NodeFixture> {
   const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
   for (const [path, text] of Object.entries(files)) {
@@ -73,7 +76,12 @@ export async function startNode(
     return (inWorkers ? spawnWorkerHalf : inProcess)(kind, listener);
   };
   const loaded = loadConfig({ dir: folder, settings });
-  const node = await Node.start(loaded, { ...deps, spawn, sources: processSources() });
+  const node = await Node.start(loaded, {
+    ...deps,
+    spawn,
+    sources: processSources(),
+    ...resolver && { resolver },
+  });
   return {
     node,
     url: `http://127.0.0.1:${node.port}`,
