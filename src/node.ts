@@ -241,13 +241,9 @@ export class Node {
     void this.#tick();
     void this.#space.run(this.#deps.clock, this.#stopTicking.signal);
     void this.#config.watch(this.#stopTicking.signal);
-    log.info("ready", {
-      mode: config.relay.mode,
-      host: config.relay.host,
-      port: this.#ports.plain,
-      ...this.#ports.tls !== null && { tlsPort: this.#ports.tls },
-      lanes: config.lanes,
-    });
+    const { plain: port, tls: tlsPort } = this.#ports;
+    const { mode, host } = config.relay;
+    log.info("ready", { mode, host, port, ...tlsPort !== null && { tlsPort }, lanes: config.lanes });
   }
 
   async #reconfigure(loaded: LoadedConfig, changed: readonly KeyChange[]): Promise<void> {
