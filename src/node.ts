@@ -284,7 +284,7 @@ export class Node {
       upstreams: this.#upstreams.snapshot,
       health: this.#upstreams.healthOf(index, kind),
       quotas: this.#quotas.buffer,
-      reports: options.reportsOf(this.#loaded),
+      ...options.policyOptions(this.#loaded),
     });
     return new Lane(index, {
       clock: this.#deps.clock,

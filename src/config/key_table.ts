@@ -73,9 +73,8 @@ function assignment(key: ConfigKey, value: string | undefined): string {
 function defaultCell(key: ConfigKey): string {
   if (key.derived) return String(key.default);
   if (key.default === null) return "none";
-  return Array.isArray(key.default)
-    ? key.default.map((entry) => `\`${typeof entry === "object" ? JSON.stringify(entry) : entry}\``).join(" ")
-    : `\`${key.default}\``;
+  const values = Array.isArray(key.default) ? key.default : [key.default];
+  return values.map((value) => `\`${typeof value === "object" ? JSON.stringify(value) : value}\``).join(" ");
 }
 
 function plainText(markdown: string): string {

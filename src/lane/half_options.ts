@@ -45,6 +45,17 @@ export function connectionsPerLane({ limits, lanes }: Config): number {
     : Math.min(withinOpenFiles, Math.ceil(limits.maxConnections / lanes));
 }
 
+/** What both halves are told of relays that send, and of outcomes. */
+export function policyOptions(
+  { config: { auth, outcomes } }: LoadedConfig,
+): Pick<CommonOptions, "reports" | "senders"> {
+  const internalKeys = auth.staticRelays.filter(({ internal }) => internal).map(({ publicKey }) => publicKey);
+  return {
+    reports: outcomes.emitOutcomes === false ? null : { intervalMs: outcomes.reportInterval },
+    senders: { internalKeys, signatureAgeMsMax: auth.signatureMaxAge },
+  };
+}
+
 /** Settings of an ingest half that listens on `ports`. */
 export function ingestSettings({ config }: LoadedConfig, ports: Ports, edge: SharedEdge): IngestSettings {
   const { limits, listener, spool, relay, lanes } = config;
@@ -141,9 +152,4 @@ function segmentBytes(spool: Config["spool"], lanes: number): number {
     spool.segmentSize,
     Math.floor(spool.envelopes.maxDiskSize / (SEGMENTS_PER_LANE_MIN * lanes)),
   );
-}
-
-/** How outcomes are told to the upstream; null when they are not. */
-export function reportsOf({ config: { outcomes } }: LoadedConfig): CommonOptions["reports"] {
-  return outcomes.emitOutcomes === false ? null : { intervalMs: outcomes.reportInterval };
 }

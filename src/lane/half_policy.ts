@@ -13,10 +13,10 @@ export interface HalfDeps {
 }
 
 /** Policy of a half, as the control plane described it at the start. */
-export function admissionOf({ projects, limits }: CommonOptions, nowMs: number): Admission {
+export function admissionOf({ projects, limits, senders }: CommonOptions, nowMs: number): Admission {
   const table = new RateLimitTable();
   for (const learned of limits) table.learn(learned.owner, learned.limits, nowMs);
-  return new Admission(new ProjectTable(projects), table);
+  return new Admission(new ProjectTable(projects), table, senders);
 }
 
 /** Messages that change the policy of a half. */

@@ -14,6 +14,7 @@ import type { RateLimit } from "../protocol/rate_limit.ts";
 import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
 import type { GlobalConfig } from "../projects/global_config.ts";
 import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
+import type { RelaySenders } from "../projects/sender_check.ts";
 import type { RelayIdentity } from "../upstream/request_signer.ts";
 import type { RelayAnswerMessage, RelayQuestionMessage } from "./relay_desk.ts";
 import type { GuardOptions } from "./build_guard.ts";
@@ -32,6 +33,7 @@ export interface CommonOptions {
   readonly partitionDir: string;
   readonly logging: { readonly level: ConfigLogLevel; readonly format: LogFormat };
   readonly projects: ProjectSnapshot;
+  readonly senders: RelaySenders;
   /** Limits learned before this half started. */
   readonly limits: readonly LearnedLimits[];
   /**

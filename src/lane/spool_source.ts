@@ -265,7 +265,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const nowMs = clock.now();
     const isTooOld = nowMs - record.receivedAtMs > recordAgeMsMax && !record.requeued;
     if (isTooOld) return this.#drop(position, meta, "timestamp");
-    const verdict = admission.decide(meta, nowMs);
+    const verdict = admission.decide(meta, nowMs, record.receivedAtMs);
     if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
     if (verdict.kind === "pending") return this.#waitFor(meta.key, record);
     const { receivedAtMs, body, large } = record;

@@ -197,13 +197,14 @@ export class Submitter implements Ingress {
     const nowMs = clock.now();
     const verdict = admission.decide(meta, nowMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, meta, quantities);
-    const { projectId, limits } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
+    const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
     const applied = matchingLimits(quantities, this.#limits(limits, nowMs), nowMs);
     if (applied[0]) {
       ledger.count({ key: meta.key, projectId }, "rate_limited", applied[0].reason ?? "none", quantities);
       return applied;
     }
-    return await this.#append(movedPassthrough(meta, projectId), [body], nowMs) ?? NO_LIMITS;
+    const stored = movedPassthrough(state ? { ...meta, isPoliced: true } : meta, projectId);
+    return await this.#append(stored, [body], nowMs) ?? NO_LIMITS;
   }
 
   /** What is taken unseen is policed when the state of its project is known. */

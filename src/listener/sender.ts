@@ -1,4 +1,6 @@
 /** Who sends: ingestion reference, section 2. */
+import { RequestError } from "../protocol/request_error.ts";
+import { RELAY_SIGNATURE_HEADER } from "../protocol/signature.ts";
 import { extractAuth, missingAuth, parseProjectId, type RequestAuth } from "../protocol/request_auth.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
 
@@ -11,6 +13,9 @@ export interface Sender {
   readonly checked: boolean;
 }
 
+/** Header with the signature of a relay, as requests are asked for it. */
+export const SIGNATURE_HEADER = RELAY_SIGNATURE_HEADER.toLowerCase();
+
 /**
  * Authorization found in the request itself; null when there is none.
  *
@@ -18,12 +23,16 @@ export interface Sender {
  * @throws {RequestError} 400 or 401 for a malformed one, or two
  */
 export function requestAuth(request: IncomingRequest, pathKey?: string): RequestAuth | null {
-  return extractAuth({
+  const auth = extractAuth({
     xSentryAuth: request.header("x-sentry-auth"),
     authorization: request.header("authorization"),
     rawQuery: request.query,
     ...(pathKey === undefined ? {} : { pathKey }),
   });
+  if (auth !== null && /[^\t -~]/.test(request.header(SIGNATURE_HEADER) ?? "")) {
+    throw RequestError.json(400, "invalid_signature", "bad x-sentry-relay-signature header");
+  }
+  return auth;
 }
 
 /**

@@ -11,6 +11,7 @@ import type { BlockingQuota } from "./quotas/quota.ts";
 import type { ProjectState } from "./project_state.ts";
 import type { ProjectTable } from "./project_table.ts";
 import type { RateLimitTable } from "./rate_limit_table.ts";
+import { NO_INTERNAL_SENDERS, type RelaySenders, SenderCheck } from "./sender_check.ts";
 
 /** Who sent an envelope, as far as admission asks. */
 export interface AdmissionRequest {
@@ -20,6 +21,10 @@ export interface AdmissionRequest {
   readonly origin: string | null;
   /** Features its envelope asks for. */
   readonly requiredFeatures?: readonly string[];
+  /** Value of the relay signature it came with. */
+  readonly relaySignature?: string;
+  /** Its sender was checked when it came. */
+  readonly isPoliced?: true;
 }
 
 /** Verdict of {@link Admission.decide}. */
@@ -40,7 +45,12 @@ export type AdmissionVerdict =
     readonly kind: "refused";
     readonly reason: Reason;
     /** Name of the refusal in the client's answer. */
-    readonly name: "ProjectId" | "Cors" | `FeatureDisabled(${string})`;
+    readonly name:
+      | "ProjectId"
+      | "Cors"
+      | "MissingSignature"
+      | "InvalidSignature"
+      | `FeatureDisabled(${string})`;
   }
   /** The state of the project is not known yet: taken from the client, and held until it is. */
   | { readonly kind: "pending" };
@@ -52,9 +62,22 @@ const UNKNOWN_PROJECT: AdmissionVerdict = { kind: "refused", reason: "project_id
 const PENDING: AdmissionVerdict = { kind: "pending" };
 const WRONG_ORIGIN: AdmissionVerdict = { kind: "refused", reason: "cors", name: "Cors" };
 
+const UNTRUSTED: Readonly<Record<"missing_signature" | "invalid_signature", AdmissionVerdict>> = {
+  missing_signature: { kind: "refused", reason: "missing_signature", name: "MissingSignature" },
+  invalid_signature: { kind: "refused", reason: "invalid_signature", name: "InvalidSignature" },
+};
+
 /** Policy of one isolate over its current snapshot of projects. */
 export class Admission {
-  constructor(public projects: ProjectTable, readonly limits: RateLimitTable) {}
+  readonly #senders: SenderCheck;
+
+  constructor(
+    public projects: ProjectTable,
+    readonly limits: RateLimitTable,
+    senders: RelaySenders = NO_INTERNAL_SENDERS,
+  ) {
+    this.#senders = new SenderCheck(senders);
+  }
 
   /** State of a key, when it is known. */
   stateOf(key: string): ProjectState | null {
@@ -62,7 +85,9 @@ export class Admission {
     return lookup.kind === "known" ? lookup.state : null;
   }
 
-  decide({ key, projectId, origin, requiredFeatures }: AdmissionRequest, nowMs: number): AdmissionVerdict {
+  /** @param receivedAtMs when the request came, which is what its signature is held against */
+  decide(request: AdmissionRequest, nowMs: number, receivedAtMs: number = nowMs): AdmissionVerdict {
+    const { key, projectId, origin, requiredFeatures } = request;
     const lookup = this.projects.lookup(key);
     if (lookup.kind === "pending") return PENDING;
     if (lookup.kind === "unknown") {
@@ -76,6 +101,10 @@ export class Admission {
     if (!isOriginAllowed(origin, state.allowedDomains)) return WRONG_ORIGIN;
     const missing = requiredFeatures?.find((feature) => !state.features.includes(feature));
     if (missing !== undefined) return featureDisabled(missing);
+    const untrusted = state.trustedSenders && !request.isPoliced
+      ? this.#senders.problem(state.trustedSenders, request.relaySignature ?? null, receivedAtMs)
+      : null;
+    if (untrusted !== null) return UNTRUSTED[untrusted];
     const learned = this.limits.activeFor(key, state, nowMs);
     const blocking = state.blockingQuotas.map((quota) => blockingLimit(quota, nowMs));
     return {

@@ -34,6 +34,10 @@ export const projectDocument = z.object({
       features: z.array(z.string()).nullish(),
       filterSettings: filterSettingsDocument.nullish(),
       sampling: samplingDocument,
+      trustedRelays: z.array(z.string()).nullish(),
+      trustedRelaySettings: z.object({
+        verifySignature: z.enum(["enabled", "disabled"]).default("disabled"),
+      }).nullish(),
     }),
   ).prefault({}),
 });
@@ -59,6 +63,8 @@ export interface ProjectState {
   readonly features: readonly string[];
   readonly filters: FilterSettings | null;
   readonly sampling: SamplingConfig | null;
+  /** Public keys of the relays that may send for it; `null` when everybody may. */
+  readonly trustedSenders: readonly string[] | null;
 }
 
 /** The states a document describes, one per public key. A key that is not enabled counts as disabled. */
@@ -68,6 +74,7 @@ export function projectStates(
 ): [key: string, state: ProjectState][] {
   return document.publicKeys.map(({ publicKey, numericId, isEnabled }) => {
     const { allowedDomains, quotas, features, filterSettings, sampling } = document.config;
+    const { trustedRelays, trustedRelaySettings } = document.config;
     const ids: ScopeIds = {
       organization: document.organizationId ?? null,
       project: projectId,
@@ -85,6 +92,7 @@ export function projectStates(
       features: features ?? [],
       filters: filterSettings ?? null,
       sampling: samplingConfig(sampling),
+      trustedSenders: trustedRelaySettings?.verifySignature === "enabled" ? trustedRelays ?? [] : null,
     }];
   });
 }

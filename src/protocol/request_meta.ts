@@ -38,8 +38,10 @@ export interface RequestMeta {
   readonly quantities: readonly (readonly [DataCategory, number])[];
   /** Where a body goes that is no envelope; `null` for envelopes. */
   readonly passthrough: Passthrough | null;
-  /** Filters, sampling and quotas of the project have been applied, and are not again. */
+  /** Its project was known when it came: its sender was checked and the project's rules applied, and are not again. */
   readonly isPoliced?: true;
+  /** Relay signature it came with, while it has not been asked for. */
+  readonly relaySignature?: string;
 }
 
 /** A body that goes to the upstream's own route, as it came. */
@@ -77,6 +79,7 @@ interface ShortMeta {
   q: readonly (readonly [string, number])[];
   t?: readonly [path: string, contentType: string | null] | undefined;
   d?: 1 | undefined;
+  s?: string | undefined;
 }
 
 const VERSION_DEFAULT = 7;
@@ -99,6 +102,7 @@ export function encodeRequestMeta(meta: RequestMeta): Uint8Array {
     q: meta.quantities,
     t: meta.passthrough === null ? undefined : [meta.passthrough.path, meta.passthrough.contentType],
     d: meta.isPoliced ? 1 : undefined,
+    s: meta.isPoliced ? undefined : meta.relaySignature,
   };
   return utf8(JSON.stringify(short));
 }
@@ -129,6 +133,7 @@ export function decodeRequestMeta(bytes: Uint8Array): RequestMeta {
     quantities: short.q.map(([name, quantity]) => [dataCategory(name), quantity] as const),
     passthrough: short.t === undefined ? null : { path: short.t[0], contentType: short.t[1] },
     ...short.d === 1 ? { isPoliced: true } : {},
+    ...short.s === undefined ? {} : { relaySignature: short.s },
   };
 }
 

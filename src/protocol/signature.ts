@@ -142,6 +142,13 @@ export function checkSignature(key: PublicKey, value: string, payload: Uint8Arra
   return isSigned ? { kind: "valid", timeMs } : { kind: "wrong" };
 }
 
+/** When a signature says it was made, before it is verified; as {@link SignatureCheck}, undefined for a malformed one. */
+export function signatureTime(value: string): number | null | undefined {
+  const dot = value.indexOf(".");
+  const header = dot < 0 ? null : decode(value.slice(dot + 1));
+  return header === null ? undefined : signingTime(header);
+}
+
 /** Whether a signature made at `timeMs` still counts at `nowMs`; one without a time or from the future does not. */
 export function isTimely(timeMs: number | null, nowMs: number, ageMsMax: number): boolean {
   return timeMs !== null && timeMs <= nowMs && nowMs - timeMs <= ageMsMax;

@@ -13,16 +13,18 @@ export interface PostOptions {
   readonly key?: string;
   readonly projectId?: number;
   readonly signal?: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Posts an envelope with one event of about a kilobyte. @throws TypeError when no answer comes. */
 export async function postEvent(
   baseUrl: string,
-  { key = TEST_KEY, projectId = 1, signal }: PostOptions = {},
+  { key = TEST_KEY, projectId = 1, signal, headers = {} }: PostOptions = {},
 ): Promise<PostedEvent> {
   const eventId = crypto.randomUUID().replaceAll("-", "");
   const answer = await fetch(`${baseUrl}/api/${projectId}/envelope/?sentry_key=${key}&sentry_version=7`, {
     method: "POST",
+    headers,
     body: `{"event_id":"${eventId}","sdk":{"name":"test","version":"1"}}\n{"type":"event"}\n${PAYLOAD}\n`,
     ...(signal ? { signal } : {}),
   });

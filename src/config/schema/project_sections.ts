@@ -86,9 +86,14 @@ export const authSection = section({
     default: {},
     effect: "restart",
     about:
-      "Relays downstream by id, each with its `public_key` and whether it is `internal`; others are asked for upstream",
+      "Relays downstream by id, each with its `public_key` and whether it is `internal`; others are asked for " +
+      "upstream. What an internal one signs is taken for every project",
   }),
-  signature_max_age: field(duration({ unit: "s" }), { ...none, default: 300 }),
+  signature_max_age: field(duration({ unit: "s" }), {
+    default: 300,
+    effect: "restart",
+    about: "Age up to which signatures count, of projects that take envelopes from trusted relays only",
+  }),
 });
 
 /** `outcomes` (control reference, sections 2 and 10). */

@@ -23,6 +23,7 @@ Deno.test("projectStates: the minimal historic file allows everything (section 4
     features: [],
     filters: null,
     sampling: null,
+    trustedSenders: null,
   }]]);
 });
 
