@@ -133,8 +133,7 @@ export class Submitter implements Ingress {
     sender: Pick<Screened, "key" | "projectId">,
     items: readonly EnvelopeItem[],
   ): readonly RateLimit[] {
-    const quantities = totalQuantities(items);
-    return this.#unspooled(error, { ...sender, quantities }, this.#o.clock.now());
+    return this.#unspooled(error, { ...sender, quantities: totalQuantities(items) }, this.#o.clock.now());
   }
 
   async #submit(

@@ -44,6 +44,7 @@ export interface Screened {
   readonly projectId: string;
   readonly origin: string | null;
   readonly requiredFeatures: readonly string[];
+  readonly relaySignature?: string;
 }
 
 /** Reason of the limit that stands for a full spool: nothing was kept. */

@@ -13,6 +13,7 @@ import { GunzipSink } from "./gunzip_sink.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
 import type { LargeStream } from "./large_stream.ts";
 import { requestOrigin } from "./sender_meta.ts";
+import { relaySignature } from "./sender.ts";
 import { type IngestionDeps, limited, type Sender, submitScanned } from "./submission.ts";
 
 /** What {@link submitLargeEnvelope} takes. */
@@ -46,9 +47,9 @@ export async function submitLargeEnvelope(
     screened = items.length;
     const { required_features: requiredFeatures = [] } = head.headers;
     const projectId = sender.projectId || (head.dsn?.projectId ?? "");
-    const origin = requestOrigin(request);
+    const asking = { key: sender.auth.key, projectId, origin: requestOrigin(request), requiredFeatures };
     try {
-      ingress.screen({ key: sender.auth.key, projectId, origin, requiredFeatures }, items);
+      ingress.screen({ ...asking, ...relaySignature(request) }, items);
     } catch (error) {
       request.isSubmitted = true;
       throw error;

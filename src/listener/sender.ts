@@ -13,8 +13,9 @@ export interface Sender {
   readonly checked: boolean;
 }
 
-/** Header with the signature of a relay, as requests are asked for it. */
-export const SIGNATURE_HEADER = RELAY_SIGNATURE_HEADER.toLowerCase();
+const SIGNATURE_HEADER = RELAY_SIGNATURE_HEADER.toLowerCase();
+/** Longer ones are no signatures; what is kept of them is none either. */
+const SIGNATURE_CHARS_MAX = 512;
 
 /**
  * Authorization found in the request itself; null when there is none.
@@ -46,4 +47,10 @@ export function keySender(request: IncomingRequest, pathProjectId: string, pathK
   const auth = requestAuth(request, pathKey);
   if (auth === null) throw missingAuth();
   return { projectId, auth, checked: true };
+}
+
+/** The signature of a relay that came with the request, as part of what is known of the sender. */
+export function relaySignature(request: IncomingRequest): { readonly relaySignature?: string } {
+  const value = request.header(SIGNATURE_HEADER);
+  return value === null ? {} : { relaySignature: value.slice(0, SIGNATURE_CHARS_MAX) };
 }

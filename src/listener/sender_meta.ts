@@ -12,7 +12,7 @@ import type { EnvelopeHeaders } from "../protocol/envelope.ts";
 import { CLIENT_HINTS, type ClientHints, type RequestMeta } from "../protocol/request_meta.ts";
 import { clientAddress } from "./client_address.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
-import { type Sender, SIGNATURE_HEADER } from "./sender.ts";
+import { relaySignature, type Sender } from "./sender.ts";
 
 /** Keys of an envelope's header that say something about the client which only trusted proxies may say. */
 export const CLIENT_CLAIMS = [
@@ -29,9 +29,6 @@ export type SenderMeta = Omit<
   "quantities" | "contentEncoding" | "eventId" | "passthrough" | "isPoliced"
 >;
 
-/** Longer ones are no signatures; what is kept of them is none either. */
-const SIGNATURE_CHARS_MAX = 512;
-
 /** @param headers header of the envelope; empty for bodies that are none */
 export function senderMeta(
   request: IncomingRequest,
@@ -40,7 +37,6 @@ export function senderMeta(
   trustedProxies: CidrSet | null,
 ): SenderMeta {
   const { address, forwardedFor, isPeerTrusted } = clientAddress(request, trustedProxies);
-  const relaySignature = request.header(SIGNATURE_HEADER)?.slice(0, SIGNATURE_CHARS_MAX);
   const stated = (name: string): string | null => isPeerTrusted ? text(headers, name) : null;
   return {
     projectId,
@@ -53,7 +49,7 @@ export function senderMeta(
     userAgent: stated("user_agent") ?? request.header("user-agent"),
     clientHints: isPeerTrusted && statedHints(headers) || requestHints(request),
     noCache: auth.noCache || headers["no_cache"] === true,
-    ...relaySignature !== undefined && { relaySignature },
+    ...relaySignature(request),
   };
 }
 

@@ -17,6 +17,8 @@ const CONFIG = {
   trustedRelaySettings: { verifySignature: "enabled" },
 };
 
+const SESSION = `{}\n{"type":"session"}\n{}\n`;
+
 const signed = (key: SecretKey, timeMs = Date.now()) => ({
   "x-sentry-relay-signature": key.sign(new Uint8Array(), timeMs),
 });
@@ -38,11 +40,11 @@ for (const exposure of ["internet", "load_balancer"]) {
         "projects/1.json": JSON.stringify({ publicKeys: [{ publicKey: TEST_KEY }], config: CONFIG }),
       },
     });
-    const answerTo = async (headers: Record<string, string>) => {
+    const answerTo = async (headers: Record<string, string>, body = SESSION) => {
       const answer = await fetch(`${node.url}/api/1/envelope/?sentry_key=${TEST_KEY}`, {
         method: "POST",
         headers,
-        body: `{}\n{"type":"session"}\n{}\n`,
+        body,
       });
       return [answer.status, (await answer.json()).detail];
     };
@@ -57,7 +59,10 @@ for (const exposure of ["internet", "load_balancer"]) {
     assertEquals(upstream.requests.length, 0);
     assertEquals((await answerTo(signed(trusted)))[0], 200);
     assertEquals((await answerTo(signed(internal)))[0], 200);
-    await upstream.until(() => upstream.requests.length === 2);
+    const large = `{}\n{"type":"attachment","length":3000000}\n${"x".repeat(3_000_000)}\n`;
+    assertEquals(await answerTo({}, large), refused("MissingSignature"));
+    assertEquals((await answerTo(signed(trusted), large))[0], 200);
+    await upstream.until(() => upstream.requests.length === 3);
     assertEquals(node.node.metrics.read(METRICS.outcomes, "invalid", "missing_signature", "session"), 1);
     assertEquals(node.node.metrics.read(METRICS.outcomes, "invalid", "invalid_signature", "session"), 2);
   });
