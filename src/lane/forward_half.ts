@@ -150,6 +150,9 @@ async function start(
     get recordAgeMsMax() {
       return settings.current.recordAgeMsMax;
     },
+    get largeConcurrentMax() {
+      return settings.current.upstream.largeConcurrentMax;
+    },
     onLimits: (owner, limits) => port.post({ type: "limits", owner, limits }),
     onWanted: (key) => wanted.want(key),
   });

@@ -11,6 +11,8 @@ import type { TlsMaterial } from "../listener/tls_material.ts";
 import { defaultUpstreamUrl } from "./upstream_plan.ts";
 import type { CommonOptions, ForwardSettings, IngestOptions, IngestSettings, Ports } from "./messages.ts";
 
+/** Of an even share of the requests under way, what large records may take at most. */
+const LARGE_SHARE = 0.25;
 /** A segment is deleted whole, so the bound of the spool has to hold several per lane. */
 const SEGMENTS_PER_LANE_MIN = 8;
 
@@ -139,6 +141,7 @@ export function forwardSettings({ config, credentials }: LoadedConfig, isHeld: b
       totalTimeoutMs: http.timeout,
       maxConcurrent: limits.maxConcurrentRequests,
       permitFloor: permitFloor(limits.maxConcurrentRequests, lanes),
+      largeConcurrentMax: Math.max(1, Math.floor(limits.maxConcurrentRequests / lanes * LARGE_SHARE)),
       retryDelayMs: http.retryDelay,
       retryIntervalMsMax: http.maxRetryInterval,
       outageGraceMs: http.outageGracePeriod,

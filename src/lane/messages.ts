@@ -144,6 +144,8 @@ export interface ForwardOptions extends CommonOptions {
     readonly maxConcurrent: number;
     /** Of those, how many no other lane gets. */
     readonly permitFloor: number;
+    /** Most large records that a lane has under way at once. */
+    readonly largeConcurrentMax: number;
     readonly retryDelayMs: number;
     readonly retryIntervalMsMax: number;
     readonly outageGraceMs: number;

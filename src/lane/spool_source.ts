@@ -5,13 +5,9 @@
  * run out. What a limit takes out of an envelope is cut out; the rest travels.
  *
  * What cannot be sent waits without standing in anybody's way. A record whose project's state is not known yet is given
- * back, and its project put on hold until the state comes. A record that is to be tried again is parked: it keeps its
- * place on disk and some 150 bytes of memory, and is read again when it is due.
- *
- * Limits: a project of which more than {@link PARKED_PER_PROJECT} records are parked is on hold until half of them are
- * not. At most {@link PARKED_MAX} are parked; when the upstream fails that many projects, nothing new is read.
+ * back, and its project put on hold until the state comes. A record that is to be tried again, or is large and has no turn
+ * yet, waits by its place alone (waiting_records.ts) and is read again when it may go.
  */
-import { concatBytes } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
@@ -19,7 +15,7 @@ import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enf
 import type { ItemPolicy } from "../projects/item_policy.ts";
 import { ownedLimits } from "../projects/rate_limit_table.ts";
 import type { ProjectState } from "../projects/project_state.ts";
-import { type Envelope, type EnvelopeItem, parseEnvelope, rewriteEnvelope } from "../protocol/envelope.ts";
+import type { Envelope, EnvelopeItem } from "../protocol/envelope.ts";
 import { totalQuantities } from "../protocol/item_type.ts";
 import type { Reason } from "../protocol/outcome.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
@@ -32,19 +28,14 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { BodyEncoder } from "../upstream/body_encoding.ts";
 import type { ForwardResult } from "../upstream/classify.ts";
-import type { StreamedBody } from "../upstream/forward_source.ts";
 import type { ForwardJob, ForwardSource } from "../upstream/forwarder.ts";
-import { limitStream, streamOf } from "./large_job.ts";
-import { type ParkedRecord, parkedRecord, ParkedRecords, type RecordHistory } from "./parked_records.ts";
-import { PostponedRecords } from "./postponed_records.ts";
+import { type ReadEnvelope, readEnvelope, streamOf } from "./job_envelope.ts";
+import { type ParkedRecord, parkedRecord, type RecordHistory } from "./parked_records.ts";
 import { PendingProjects } from "./pending_projects.ts";
+import { WaitingRecords } from "./waiting_records.ts";
 
 const log = logger("lane");
 
-/** Most records that are parked. */
-const PARKED_MAX = 100_000;
-/** Parked records of one project from which on it is on hold; those in flight then may come on top. */
-const PARKED_PER_PROJECT = 64;
 /** Pause after the disk could not be read. */
 const DISK_PAUSE_MS = 1000;
 
@@ -60,6 +51,8 @@ export interface SpoolSourceOptions {
   readonly policy: ItemPolicy;
   /** Records older than this are dropped, ms. */
   readonly recordAgeMsMax: number;
+  /** Most records under way at once whose bodies have files of their own. */
+  readonly largeConcurrentMax: number;
   /** The upstream announced limits for a key, a project or an organisation. */
   readonly onLimits: (owner: string, limits: readonly RateLimit[]) => void;
   /** Records wait for the state of this key. */
@@ -84,25 +77,37 @@ interface Rules {
 /** {@link ForwardSource} over a partition. */
 export class SpoolSource implements ForwardSource<SpoolJob> {
   readonly #o: SpoolSourceOptions;
-  readonly #parked = new ParkedRecords();
   readonly #pending = new PendingProjects();
-  /** Projects on hold because too many of their records are parked. */
-  readonly #failing = new Set<number>();
-  readonly #postponed = new PostponedRecords();
+  readonly #waiting: WaitingRecords;
   #pausedUntilMs = -Infinity;
   /** Whether the last job was a parked one; the next is not then, so that they cannot keep fresh records out. */
   #wasParked = false;
 
   constructor(options: SpoolSourceOptions) {
     this.#o = options;
+    this.#waiting = new WaitingRecords(options.reader, () => options.largeConcurrentMax);
   }
 
   /** Most of the time the record is in memory already, and then nothing is awaited. */
   next(): SpoolJob | null | Promise<SpoolJob | null> {
+    const job = this.#next();
+    return job instanceof Promise ? job.then((found) => this.#started(found)) : this.#started(job);
+  }
+
+  #started(job: SpoolJob | null): SpoolJob | null {
+    if (job?.stream) this.#waiting.large.started();
+    return job;
+  }
+
+  #ended({ stream }: SpoolJob): void {
+    if (stream) this.#waiting.large.ended();
+  }
+
+  #next(): SpoolJob | null | Promise<SpoolJob | null> {
     const now = this.#o.clock.monotonic();
     if (now < this.#pausedUntilMs) return null;
-    const isDue = this.#parked.nextDueMs <= now;
-    if (isDue && !this.#wasParked || this.#parked.size >= PARKED_MAX) return this.#find(null);
+    const isDue = this.#waiting.isDue(now);
+    if (isDue && !this.#wasParked || this.#waiting.isFull) return this.#find(null);
     this.#wasParked = false;
     const record = this.#o.reader.next();
     if (record === null) return isDue ? this.#find(null) : null;
@@ -120,14 +125,14 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
         if (found && "record" in found) return found;
         const job = found && await this.#police(found, found.position, NEW);
         if (job) return job;
-        const parked = this.#takeParked();
+        const parked = this.#waiting.take(clock.monotonic());
         const again = parked && await this.#again(parked);
         if (again) {
           this.#wasParked = true;
           return again;
         }
         if (parked) found = null;
-        else if (this.#parked.size >= PARKED_MAX || (found = await reader.next()) === null) return null;
+        else if (this.#waiting.isFull || (found = await reader.next()) === null) return null;
       }
     } catch (error) {
       if (!(error instanceof SpoolError)) throw error;
@@ -141,18 +146,23 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const { clock, reader } = this.#o;
     const now = clock.monotonic();
     if (now < this.#pausedUntilMs) return await clock.sleep(this.#pausedUntilMs - now, signal);
+    // A turn that came up since nothing was found.
+    if (this.#waiting.large.isDue) return;
     const stop = new AbortController();
     const abort = (): void => stop.abort();
     signal.addEventListener("abort", abort, { once: true });
-    const due = this.#parked.nextDueMs;
+    const due = this.#waiting.nextDueMs;
     const timer = due === Infinity ? null : clock.after(Math.max(0, due - now), abort);
-    if (this.#parked.size < PARKED_MAX) await reader.wait(stop.signal);
-    else await clock.sleep(Math.max(0, due - now), stop.signal);
+    this.#waiting.large.onTurn = abort;
+    if (!this.#waiting.isFull) await reader.wait(stop.signal);
+    else await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));
+    this.#waiting.large.onTurn = null;
     timer?.cancel();
     signal.removeEventListener("abort", abort);
   }
 
   settle(job: SpoolJob, result: ForwardResult): void {
+    this.#ended(job);
     const { ledger, clock, admission, onLimits, reader } = this.#o;
     const { key, quantities } = job.meta;
     if (result.kind === "delivered") ledger.countHere("accepted", "none", quantities);
@@ -171,50 +181,30 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const { admission, reader, onWanted } = this.#o;
     this.#pending.prune((projectHash) => reader.isOnHold(projectHash));
     const isPending = (key: string): boolean => admission.projects.lookup(key).kind === "pending";
-    for (const projectHash of this.#pending.takeKnown(isPending, onWanted)) this.#release(projectHash);
+    for (const projectHash of this.#pending.takeKnown(isPending, onWanted)) {
+      this.#waiting.release(projectHash);
+    }
   }
 
   retryLater(job: SpoolJob, delayMs: number, result: ForwardResult): void {
-    const { projectHash } = job.record;
+    this.#ended(job);
     const attempts = job.attempts + 1;
     const serverErrors = job.serverErrors + (result.kind === "server_error" ? 1 : 0);
-    this.#parked.push(
-      parkedRecord({ ...job, attempts, serverErrors }, this.#o.clock.monotonic() + delayMs),
-    );
-    if (this.#parked.countOf(projectHash) <= PARKED_PER_PROJECT || this.#failing.has(projectHash)) return;
-    this.#failing.add(projectHash);
-    this.#o.reader.hold(projectHash);
+    const dueMs = this.#o.clock.monotonic() + delayMs;
+    this.#waiting.park(parkedRecord({ ...job, attempts, serverErrors }, dueMs));
   }
 
   postpone(job: SpoolJob, upstream: string): void {
-    this.#postponed.add(upstream, parkedRecord(job, Infinity));
-    this.#o.reader.hold(job.record.projectHash);
+    this.#ended(job);
+    this.#waiting.postpone(parkedRecord(job, Infinity), upstream);
   }
 
   resume(upstream: string): boolean {
-    const dueMs = this.#o.clock.monotonic();
-    for (const parked of this.#postponed.take(upstream)) {
-      this.#parked.push({ ...parked, dueMs });
-      if (!this.#failing.has(parked.projectHash)) this.#o.reader.release(parked.projectHash);
-    }
-    return this.#postponed.has(upstream);
-  }
-
-  /** A project that is held for another reason as well is found to be so again. */
-  #release(projectHash: number): void {
-    this.#failing.delete(projectHash);
-    this.#o.reader.release(projectHash);
-  }
-
-  #takeParked(): ParkedRecord | null {
-    const parked = this.#parked.take(this.#o.clock.monotonic());
-    const isOver = parked && this.#failing.has(parked.projectHash) &&
-      this.#parked.countOf(parked.projectHash) <= PARKED_PER_PROJECT / 2;
-    if (isOver) this.#release(parked.projectHash);
-    return parked;
+    return this.#waiting.resume(upstream, this.#o.clock.monotonic());
   }
 
   async deadLetter(job: SpoolJob, result: ForwardResult): Promise<void> {
+    this.#ended(job);
     const { deadLetter, reader } = this.#o;
     const { receivedAtMs, projectHash, categoryBits, meta, body, large } = job.record;
     const stored = large ? { body: [encodeLargeBody(large)], isLarge: true } : { body: [body] };
@@ -229,7 +219,9 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     reader.settle(job.position);
   }
 
-  lost({ meta, position }: SpoolJob): void {
+  lost(job: SpoolJob): void {
+    const { meta, position } = job;
+    this.#ended(job);
     this.#o.ledger.count(meta, "invalid", "corrupt_record", meta.quantities);
     this.#o.reader.settle(position);
   }
@@ -269,6 +261,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
     if (verdict.kind === "pending") return this.#waitFor(meta.key, record);
     const { receivedAtMs, body, large } = record;
+    if (large && !this.#waiting.large.isFree) return this.#waitForTurn(record, position, history);
     // A request that named no project waits for nothing else: its key says where it belongs, once that is known.
     const settled = meta.projectId === "" ? { ...meta, projectId: verdict.projectId } : meta;
     const job = {
@@ -281,7 +274,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
       stream: large && streamOf(this.#o.reader, large),
     };
     const applied = matchingLimits(meta.quantities, verdict.limits, nowMs);
-    const state = large ? null : this.#rulesFor(meta, verdict.state);
+    const state = this.#rulesFor(meta, verdict.state);
     if (applied.length === 0 && state === null) return job;
     return meta.passthrough
       ? this.#limitedWhole(job, applied)
@@ -299,6 +292,11 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     this.#pending.add(key, record.projectHash);
     reader.giveBack(record);
     onWanted(key);
+    return null;
+  }
+
+  #waitForTurn({ projectHash }: StoredRecord, position: RecordPosition, history: RecordHistory): null {
+    this.#waiting.awaitTurn({ position, projectHash, history });
     return null;
   }
 
@@ -327,41 +325,23 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
 
   /** The job with what limits and, if they are still to be asked, the project's rules leave of it. */
   async #limited(job: SpoolJob, rules: Rules, nowMs: number): Promise<SpoolJob | null> {
-    if (job.stream) return await this.#limitedStream(job, job.stream, rules.limits, nowMs);
-    const bytes = await this.#o.encoder.decode({ bytes: job.body, encoding: job.meta.contentEncoding });
-    if (bytes === null) return job;
-    const envelope = parseEnvelope(bytes);
+    const read = await readEnvelope(job, this.#o.encoder);
+    if (read === null) return job;
+    const { envelope, keep } = read;
     const limited = enforceLimits(envelope.items, rules.limits, nowMs);
     const kept = rules.state ? this.#ask(job, envelope, limited.kept, rules.state, nowMs) : limited.kept;
     const asked = rules.state
       ? { ...job, policedItems: kept.map((item) => envelope.items.indexOf(item)) }
       : job;
     if (kept.length === envelope.items.length) return asked;
-    return this.#cut(asked, { kept, dropped: limited.dropped }, () => ({
-      body: concatBytes(rewriteEnvelope(envelope, { items: kept })),
-      stream: null,
-    }));
-  }
-
-  /** A body that is not in memory is held against limits alone; its project's rules are the upstream's to apply. */
-  async #limitedStream(
-    job: SpoolJob,
-    stream: StreamedBody,
-    limits: readonly RateLimit[],
-    nowMs: number,
-  ): Promise<SpoolJob | null> {
-    const { decodedBytesMax } = this.#o.encoder;
-    const encoding = job.meta.contentEncoding;
-    const limited = await limitStream(stream, { encoding, limits, nowMs, decodedBytesMax });
-    if (limited === null || limited.body === null) return job;
-    return this.#cut(job, limited, () => ({ body: job.body, stream: limited.body }));
+    return this.#cut(asked, { kept, dropped: limited.dropped }, keep);
   }
 
   /** The job with what is kept of its envelope, or `null` when that is nothing. */
   #cut(
     job: SpoolJob,
     { kept, dropped }: Pick<Enforcement, "kept" | "dropped">,
-    body: () => Pick<SpoolJob, "body" | "stream">,
+    keep: ReadEnvelope["keep"],
   ): SpoolJob | null {
     const { ledger, reader } = this.#o;
     if (!job.isCounted) {
@@ -374,7 +354,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
       return null;
     }
     const meta: RequestMeta = { ...job.meta, contentEncoding: "", quantities: totalQuantities(kept) };
-    return { ...job, meta, ...body(), isCounted: true };
+    return { ...job, meta, ...keep(kept), isCounted: true };
   }
 
   /** Asks the project's rules, or remembers what they said before an earlier try. */

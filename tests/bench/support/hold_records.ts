@@ -62,6 +62,7 @@ const source = new SpoolSource({
   ledger: new OutcomeLedger(metrics, false),
   policy: new ItemPolicy(new QuotaCounters()),
   recordAgeMsMax: DAY_MS,
+  largeConcurrentMax: 1,
   onLimits: () => {},
   onWanted: () => {},
 });

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { assert, assertEquals } from "@std/assert";
 import { SpoolSource } from "../../../src/lane/spool_source.ts";
 import { Admission } from "../../../src/projects/admission.ts";
@@ -7,8 +8,11 @@ import { QuotaCounters } from "../../../src/projects/quotas/quota_counters.ts";
 import { projectDocument, projectStates } from "../../../src/projects/project_state.ts";
 import { type ProjectSnapshot, ProjectTable } from "../../../src/projects/project_table.ts";
 import { RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
+import { concatBytes } from "../../../src/core/bytes.ts";
+import { decodeChunks } from "../../../src/protocol/content_coding.ts";
 import { encodeRequestMeta } from "../../../src/protocol/request_meta.ts";
 import { DeadLetter } from "../../../src/spool/dead_letter.ts";
+import { encodeLargeBody } from "../../../src/spool/large_body.ts";
 import type { SpoolRecord } from "../../../src/spool/record.ts";
 import { METRICS } from "../../../src/telemetry/catalogue.ts";
 import { BodyEncoder } from "../../../src/upstream/body_encoding.ts";
@@ -47,6 +51,18 @@ const knowing = (...keys: string[]): ProjectTable =>
     ),
   });
 
+/** Knows this key, whose project does not want errors that are boring. */
+const filtering = (publicKey: string): ProjectTable =>
+  new ProjectTable({
+    unknown: "wait",
+    overrideProjectIds: false,
+    states: projectStates(projectDocument.parse({
+      projectId: 1,
+      publicKeys: [{ publicKey }],
+      config: { filterSettings: { errorMessages: { patterns: ["*boring*"] } } },
+    })),
+  });
+
 async function fixture(projects: ProjectTable) {
   const storage = new SimStorage({});
   const partition = await openPartition(storage, { segmentBytesMax: 20_000, chunkBytes: 4096 });
@@ -71,11 +87,22 @@ async function fixture(projects: ProjectTable) {
     ledger: new OutcomeLedger(metrics, false),
     policy: new ItemPolicy(new QuotaCounters()),
     recordAgeMsMax: DAY_MS,
+    largeConcurrentMax: 2,
     onLimits: () => {},
     onWanted: (key) => wanted.push(key),
   });
   const append = (...records: SpoolRecord[]) =>
     Promise.all(records.map((record) => partition.writer.append(record)));
+  /** Appends a record whose body has a file of its own. */
+  const appendLarge = async (key: string, text: string, contentEncoding: "" | "gzip" = "") => {
+    const upload = await partition.writer.openLarge();
+    const plain = new TextEncoder().encode(text);
+    await upload.write([contentEncoding === "gzip" ? new Uint8Array(gzipSync(plain)) : plain]);
+    const body = [encodeLargeBody(await upload.seal())];
+    const meta = encodeRequestMeta({ ...errorMeta(key), contentEncoding });
+    await append({ ...recordOf(key, 0), meta, body, isLarge: true });
+    upload.keep();
+  };
   /** All jobs there are now. */
   const jobs = async () => {
     const found = [];
@@ -89,12 +116,19 @@ async function fixture(projects: ProjectTable) {
     admission,
     wanted,
     append,
+    appendLarge,
     jobs,
     async [Symbol.asyncDispose]() {
       await deadLetter.close();
       await closePartition(partition);
     },
   };
+}
+
+/** What would be sent, decoded. */
+async function sentOf({ stream, meta }: Job): Promise<string> {
+  const chunks = await Array.fromAsync(decodeChunks(stream!.chunks(), meta.contentEncoding, 1 << 20));
+  return new TextDecoder().decode(concatBytes(chunks));
 }
 
 type Job = Awaited<ReturnType<Awaited<ReturnType<typeof fixture>>["jobs"]>>[number];
@@ -226,3 +260,85 @@ Deno.test("SpoolSource: a clock set forward by more than the age limit drops wha
   assertEquals(metrics.read(METRICS.outcomes, "invalid", "timestamp", "error"), 2);
   assertEquals(reader.held.records, 0);
 });
+
+Deno.test("SpoolSource: large records take turns among themselves, and nothing small waits for one", async () => {
+  await using all = await fixture(new ProjectTable(ALL));
+  const { append, appendLarge, jobs, source, clock } = all;
+  const text = (n: number): string => `{}\n{"type":"attachment"}\n${n}\n`;
+  for (let n = 0; n < 4; n++) await appendLarge(A, text(n));
+  await append(recordOf(A, 7), recordOf(B, 8));
+  const first = await jobs();
+  const large = first.filter(({ stream }) => stream);
+  assertEquals(await Promise.all(large.map(sentOf)), [text(0), text(1)]);
+  assertEquals(first.filter(({ stream }) => !stream).map(numberOf).sort(), [7, 8]);
+
+  // A turn that comes up wakes whoever waits, also when it came up before.
+  const waiting = source.wait(new AbortController().signal);
+  source.retryLater(large[0]!, 1000, FAILED);
+  await waiting;
+  const [third, ...more] = await jobs();
+  assertEquals([await sentOf(third!), more.length], [text(2), 0]);
+  source.lost(large[1]!);
+  await source.wait(new AbortController().signal);
+  const [fourth] = await jobs();
+  assertEquals(await sentOf(fourth!), text(3));
+
+  // One that is due again finds no turn, and gets the next.
+  await clock.advance(1000);
+  assertEquals(await jobs(), []);
+  await source.deadLetter(third!, FAILED);
+  const [again] = await jobs();
+  assertEquals([await sentOf(again!), again!.attempts], [text(0), 1]);
+  source.settle(fourth!, DELIVERED);
+  source.settle(again!, DELIVERED);
+  for (const job of first) if (!job.stream) source.settle(job, DELIVERED);
+  assertEquals([await jobs(), all.reader.inHand], [[], 0]);
+});
+
+Deno.test("SpoolSource: a project of which many large records wait is on hold, and goes on as they get their turns", async () => {
+  await using all = await fixture(new ProjectTable(ALL));
+  const { append, appendLarge, source, reader } = all;
+  for (let n = 0; n < 100; n++) await appendLarge(A, `{}\n{"type":"attachment"}\n${n}\n`);
+  await append(recordOf(A, 7), recordOf(B, 8));
+  const order: (string | number)[] = [];
+  let handMost = 0;
+  for (const queue: Job[] = [];;) {
+    for (let job = await source.next(); job; job = await source.next()) queue.push(job);
+    handMost = Math.max(handMost, reader.inHand);
+    const job = queue.shift();
+    if (!job) break;
+    order.push(job.stream ? (await sentOf(job)).split("\n")[2]! : numberOf(job));
+    source.settle(job, DELIVERED);
+  }
+  assertEquals(order.filter((n) => typeof n === "string").map(Number).sort((a, b) => a - b), range(100));
+  assert(order.indexOf(8) < 5, `${order}`);
+  assertEquals([order.length, reader.inHand], [102, 0]);
+  assert(handMost <= 70, `${handMost}`);
+});
+
+for (const contentEncoding of ["", "gzip"] as const) {
+  Deno.test(`SpoolSource: a large record (${contentEncoding || "identity"}) that waited for its project has its rules asked once`, async () => {
+    await using all = await fixture(knowing());
+    const { appendLarge, jobs, source, admission, metrics, clock } = all;
+    const crash = `{"type":"event"}\n{"exception":{"values":[{"type":"Error","value":"boring"}]}}\n`;
+    const other = `{"type":"event"}\n{"exception":{"values":[{"type":"Error","value":"other"}]}}\n`;
+    const report = `{"type":"client_report"}\n{}\n`;
+    await appendLarge(A, `{}\n${crash}{"type":"attachment","length":3}\nabc\n${report}`, contentEncoding);
+    await appendLarge(A, `{}\n${other}`, contentEncoding);
+    assertEquals(await jobs(), []);
+    admission.projects = filtering(A);
+    source.projectsChanged();
+    const found = await jobs();
+    assertEquals(await Promise.all(found.map(sentOf)), [`{}\n${report}`, `{}\n${other}`]);
+    const counted = (): number[] =>
+      (["error", "attachment"] as const).map((category) =>
+        metrics.read(METRICS.outcomes, "filtered", "error-message", category)
+      );
+    assertEquals(counted(), [1, 3]);
+    source.retryLater(found[0]!, 1000, FAILED);
+    await clock.advance(1000);
+    const [again] = await jobs();
+    assertEquals(await sentOf(again!), `{}\n${report}`);
+    assertEquals(counted(), [1, 3]);
+  });
+}

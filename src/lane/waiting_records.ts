@@ -1,0 +1,98 @@
+import type { PartitionReader } from "../spool/partition_reader.ts";
+import { LargeTurns } from "./large_turns.ts";
+import { type ParkedRecord, ParkedRecords } from "./parked_records.ts";
+import { PostponedRecords } from "./postponed_records.ts";
+
+/** Most records that wait. */
+const WAITING_MAX = 100_000;
+/** Waiting records of one project from which on it is on hold; those in flight then may come on top. */
+const WAITING_PER_PROJECT = 64;
+
+/**
+ * Records that wait for another try, for room at their upstream or, being large, for their turn; they keep their place on disk and some 150 bytes of
+ * memory each.
+ *
+ * Limits: a project of which more than {@link WAITING_PER_PROJECT} wait is on hold until half of them do not. At most
+ * {@link WAITING_MAX} wait; when that many projects fail, nothing new is to be read.
+ */
+export class WaitingRecords {
+  readonly large: LargeTurns;
+  readonly #parked = new ParkedRecords();
+  readonly #postponed = new PostponedRecords();
+  readonly #reader: Pick<PartitionReader, "hold" | "release">;
+  /** Projects on hold because too many of their records wait. */
+  readonly #crowded = new Set<number>();
+
+  /** @param largeMax most large records under way at once */
+  constructor(reader: Pick<PartitionReader, "hold" | "release">, largeMax: () => number) {
+    this.#reader = reader;
+    this.large = new LargeTurns(largeMax);
+  }
+
+  /** Whether nothing more can wait. */
+  get isFull(): boolean {
+    return this.#parked.size + this.large.size >= WAITING_MAX;
+  }
+
+  /** Whether {@link WaitingRecords.take} has one at this monotonic time. */
+  isDue(nowMs: number): boolean {
+    return this.#parked.nextDueMs <= nowMs || this.large.isDue;
+  }
+
+  /** When the first record that waits for another try is due; `Infinity` when none does. */
+  get nextDueMs(): number {
+    return this.#parked.nextDueMs;
+  }
+
+  /** Lets a record wait until it is due. */
+  park(record: ParkedRecord): void {
+    this.#parked.push(record);
+    this.#holdIfMany(record.projectHash);
+  }
+
+  /** Lets a large record wait for its turn. */
+  awaitTurn(record: Omit<ParkedRecord, "dueMs">): void {
+    this.large.wait(record);
+    this.#holdIfMany(record.projectHash);
+  }
+
+  /** Lets a record wait until its upstream has room again, and its project with it. */
+  postpone(record: ParkedRecord, upstream: string): void {
+    this.#postponed.add(upstream, record);
+    this.#reader.hold(record.projectHash);
+  }
+
+  /** Lets some of the records that wait for an upstream go on; false when none is left. */
+  resume(upstream: string, nowMs: number): boolean {
+    for (const record of this.#postponed.take(upstream)) {
+      this.#parked.push({ ...record, dueMs: nowMs });
+      if (!this.#crowded.has(record.projectHash)) this.#reader.release(record.projectHash);
+    }
+    return this.#postponed.has(upstream);
+  }
+
+  /** Takes one that may go, or null. */
+  take(nowMs: number): ParkedRecord | null {
+    const record = this.large.take() ?? this.#parked.take(nowMs);
+    const isOver = record && this.#crowded.has(record.projectHash) &&
+      this.#countOf(record.projectHash) <= WAITING_PER_PROJECT / 2;
+    if (isOver) this.release(record.projectHash);
+    return record;
+  }
+
+  /** Ends the hold on a project; one that is held for another reason as well is found to be so again. */
+  release(projectHash: number): void {
+    this.#crowded.delete(projectHash);
+    this.#reader.release(projectHash);
+  }
+
+  #countOf(projectHash: number): number {
+    return this.#parked.countOf(projectHash) + this.large.countOf(projectHash);
+  }
+
+  #holdIfMany(projectHash: number): void {
+    if (this.#countOf(projectHash) <= WAITING_PER_PROJECT || this.#crowded.has(projectHash)) return;
+    this.#crowded.add(projectHash);
+    this.#reader.hold(projectHash);
+  }
+}
