@@ -35,6 +35,7 @@ import { ProjectDirectory } from "./lane/project_directory.ts";
 import { QuotaCounters } from "./projects/quotas/quota_counters.ts";
 import { ControlBlock } from "./spool/control_block.ts";
 import { DiskBudget } from "./spool/disk_budget.ts";
+import { ProjectBytes } from "./spool/project_bytes.ts";
 import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
 import { SpaceWatch } from "./spool/space_watch.ts";
 import type { Storage } from "./spool/storage.ts";
@@ -78,6 +79,7 @@ export class Node {
   readonly #servers: NodeServer[] = [];
   readonly #stopTicking = new AbortController();
   readonly #permits: SharedArrayBuffer;
+  readonly #projectBytes: ProjectBytes | null;
   readonly #startedMs: number;
   #folder: SpoolFolder | null = null;
   #budget: DiskBudget;
@@ -92,6 +94,7 @@ export class Node {
     }
     this.#deps = deps;
     this.#permits = createPermits(loaded.config.limits.maxConcurrentRequests, lanes);
+    this.#projectBytes = loaded.config.spool.projectShare < 1 ? ProjectBytes.create(lanes) : null;
     this.#config = new ConfigControl({
       loaded,
       clock: deps.clock,
@@ -267,8 +270,7 @@ export class Node {
     const control = new ControlBlock();
     this.#controls.push(control);
     const buffers = { ingest: METRIC_LAYOUT.createBuffer(), forward: METRIC_LAYOUT.createBuffer() };
-    this.metrics.include(buffers.ingest);
-    this.metrics.include(buffers.forward);
+    for (const buffer of Object.values(buffers)) this.metrics.include(buffer);
     const common = (kind: HalfKind): CommonOptions => ({
       lane: index,
       version: VERSION,
@@ -279,6 +281,7 @@ export class Node {
       control: control.buffer,
       budget: this.#budget.buffer,
       permits: this.#permits,
+      projectBytes: this.#projectBytes?.buffer ?? null,
       metrics: buffers[kind],
       nodeState: this.#state.buffer,
       upstreams: this.#upstreams.snapshot,
@@ -354,8 +357,7 @@ export class Node {
 
   #observe(): void {
     this.guard.observe(this.#own, this.#budget.bytesUsed / this.#budget.bytesMax);
-    const ready = this.#phase === "running" && this.#probes().every(({ ok }) => ok);
-    this.#state.ready = ready;
+    const ready = this.#state.ready = this.#phase === "running" && this.#probes().every(({ ok }) => ok);
     this.#state.draining = this.#phase === "draining";
     this.#own.set(METRICS.ready, ready ? 1 : 0);
     this.#tls.observe(this.#deps.clock.now());

@@ -14,6 +14,7 @@ import { ControlBlock } from "../spool/control_block.ts";
 import { DeadLetter } from "../spool/dead_letter.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss } from "../spool/partition_reader.ts";
+import { LaneProjectBytes, ProjectBytes } from "../spool/project_bytes.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
 import { Metrics } from "../telemetry/registry.ts";
 import { BodyEncoder } from "../upstream/body_encoding.ts";
@@ -110,9 +111,12 @@ async function start(
   const admission = admissionOf(options, clock.now());
   const ledger = new OutcomeLedger(metrics, options.reports !== null);
   const policy = new ItemPolicy(new QuotaCounters(options.quotas), () => admission.projects.global.filters);
+  const control = new ControlBlock(options.control);
+  const projects = options.projectBytes && new ProjectBytes(options.projectBytes);
   const reader = await PartitionReader.open({
     ...partition,
-    control: new ControlBlock(options.control),
+    control,
+    projects: projects && new LaneProjectBytes(projects, options.lane, control, clock),
     get checkpointIntervalMs() {
       return settings.current.checkpointIntervalMs;
     },

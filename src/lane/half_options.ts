@@ -64,7 +64,11 @@ export function ingestSettings({ config }: LoadedConfig, ports: Ports, edge: Sha
   return {
     segmentBytesMax: segmentBytes(spool, lanes),
     memoryAck: spool.ack === "memory" ? { bytesMax: spool.ackMemory / lanes, delayMs: spool.ackDelay } : null,
-    shed: { bulkyShare: spool.shed.bulkyFrom, costlyShare: spool.shed.costlyFrom },
+    shed: {
+      bulkyShare: spool.shed.bulkyFrom,
+      costlyShare: spool.shed.costlyFrom,
+      projectShare: spool.projectShare,
+    },
     guard: guardOptions(config, edge.guard),
     itemLimits: limits,
     answersRelays: relay.mode === "managed",

@@ -27,6 +27,7 @@ import { ControlBlock } from "../spool/control_block.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
 import { MemoryAck } from "../spool/memory_ack.ts";
 import { PartitionWriter } from "../spool/partition_writer.ts";
+import { ProjectBytes } from "../spool/project_bytes.ts";
 import { requeueSegment } from "../spool/requeue.ts";
 import { SpoolPressure } from "../spool/spool_pressure.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
@@ -140,6 +141,7 @@ async function start(
   const metrics = new Metrics(METRIC_LAYOUT, options.metrics);
   const admission = admissionOf(options, clock.now());
   const budget = DiskBudget.attach(options.budget);
+  const projects = options.projectBytes && new ProjectBytes(options.projectBytes);
   const writer = await PartitionWriter.open({
     storage,
     folder: options.partitionDir,
@@ -147,6 +149,7 @@ async function start(
     budget,
     clock,
     metrics,
+    projects,
     get segmentBytesMax() {
       return settings.current.segmentBytesMax;
     },
@@ -174,9 +177,11 @@ async function start(
     get costlyShare() {
       return settings.current.shed.costlyShare;
     },
+    projects: projects && { of: (hash) => projects.of(hash), share: options.shed.projectShare },
   });
   const pressure = {
-    limits: (nowMs: number) => joined(spoolPressure.limits(nowMs), shedding.limits(nowMs)),
+    limits: (nowMs: number, projectHash: number) =>
+      joined(spoolPressure.limits(nowMs, projectHash), shedding.limits(nowMs)),
     fullLimit: (nowMs: number) => spoolPressure.fullLimit(nowMs),
   };
   const itemLimits = settings.view((current) => current.itemLimits);

@@ -4,6 +4,7 @@
  * Plain data only: the same messages cross a worker boundary in production and a function call in tests. Nothing here
  * is sent per envelope; what passes per envelope goes through the spool.
  */
+import type { ProjectBytesBuffer } from "../spool/project_bytes.ts";
 import type { Leftover } from "../spool/large_leftovers.ts";
 import type { RuleBan } from "../guard/ban_table.ts";
 import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
@@ -43,6 +44,8 @@ export interface CommonOptions {
   readonly control: SharedArrayBuffer;
   readonly budget: SharedArrayBuffer;
   readonly permits: SharedArrayBuffer;
+  /** Bytes of each project, shared by the node; null when a project may fill the spool. */
+  readonly projectBytes: ProjectBytesBuffer | null;
   readonly metrics: SharedArrayBuffer;
   readonly nodeState: SharedArrayBuffer;
   /** Counters of quotas, shared by the node. */
@@ -67,7 +70,7 @@ export interface IngestOptions extends CommonOptions {
   /** Bounds of what is acknowledged before it is on disk; `null`: nothing is. */
   readonly memoryAck: { readonly bytesMax: number; readonly delayMs: number } | null;
   /** Fill levels from which on categories are refused, as shares of the bound. */
-  readonly shed: { readonly bulkyShare: number; readonly costlyShare: number };
+  readonly shed: { readonly bulkyShare: number; readonly costlyShare: number; readonly projectShare: number };
   readonly guard: GuardOptions;
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;

@@ -121,11 +121,10 @@ export class Submitter implements Ingress {
     const verdict = admission.decide(sender, clock.now());
     if (verdict.kind === "refused") throw this.#refused(verdict, sender, totalQuantities(items));
     // What a limit takes out is not held against sizes, and which that is shows at the end.
-    if (verdict.kind === "pending" || this.#limits(verdict.limits, clock.now()).length > 0) return;
-    this.#checkSizes(
-      sender,
-      acceptUnknownItems ? items : items.filter(({ type }) => type.type !== "unknown"),
-    );
+    if (verdict.kind === "pending") return;
+    if (this.#limits(sender.key, verdict.limits, clock.now()).length > 0) return;
+    const known = acceptUnknownItems ? items : items.filter(({ type }) => type.type !== "unknown");
+    this.#checkSizes(sender, known);
   }
 
   unspooled(
@@ -153,7 +152,7 @@ export class Submitter implements Ingress {
     if (verdict.kind === "refused") throw this.#refused(verdict, meta, totalQuantities(sent));
     const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
     const scope = { key: meta.key, projectId };
-    const limited = enforceLimits(sent, this.#limits(limits, nowMs), nowMs);
+    const limited = enforceLimits(sent, this.#limits(meta.key, limits, nowMs), nowMs);
     this.#countLimited(scope, limited.dropped);
     if (limited.kept.length === 0) return limited.applied;
     this.#checkSizes(scope, limited.kept);
@@ -197,7 +196,7 @@ export class Submitter implements Ingress {
     const verdict = admission.decide(meta, nowMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, meta, quantities);
     const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
-    const applied = matchingLimits(quantities, this.#limits(limits, nowMs), nowMs);
+    const applied = matchingLimits(quantities, this.#limits(meta.key, limits, nowMs), nowMs);
     if (applied[0]) {
       ledger.count({ key: meta.key, projectId }, "rate_limited", applied[0].reason ?? "none", quantities);
       return applied;
@@ -217,8 +216,8 @@ export class Submitter implements Ingress {
   }
 
   /** Limits of the project, and behind them what a spool that fills up has to refuse. */
-  #limits(limits: readonly RateLimit[], nowMs: number): readonly RateLimit[] {
-    const shed = this.#o.pressure.limits(nowMs);
+  #limits(key: string, limits: readonly RateLimit[], nowMs: number): readonly RateLimit[] {
+    const shed = this.#o.pressure.limits(nowMs, hashOf(key));
     return shed.length === 0 ? limits : [...limits, ...shed];
   }
 

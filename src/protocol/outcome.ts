@@ -26,6 +26,7 @@ export const REASONS = [
   "quota",
   "spool_full",
   "spool_pressure",
+  "project_share",
   "rate_zone",
   "in_flight",
   "overload",

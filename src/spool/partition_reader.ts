@@ -101,7 +101,11 @@ export class PartitionReader {
       ...common,
       walk: this.#backlogWalk,
       isStale: () => false,
-      onRead: (found) => (this.#leftovers.claim(found), this.#countDown(found)),
+      onRead: (found) => {
+        this.#leftovers.claim(found);
+        this.#countDown(found);
+        options.projects?.found(found);
+      },
       onStale: () => {},
     });
     this.#leftovers = new LargeLeftovers(options, options.leftovers ?? []);
@@ -199,6 +203,7 @@ export class PartitionReader {
   settle(position: RecordPosition): void {
     if (!this.#unsettled.delete(position)) return;
     if (position.large) this.#ledger.discard(position.large);
+    this.#o.projects?.settled(position);
     this.#ledger.settle(position.segment, position.offset, position.offset + position.bytes);
     this.#o.metrics.add(METRICS.spoolSettled);
     this.#report(null);
@@ -342,7 +347,9 @@ export class PartitionReader {
   #handOut(found: FoundRecord): StoredRecord {
     const { segment, offset, bytes } = found;
     const large = largeBodyOf(found);
-    const position = large ? { segment, offset, bytes, large } : { segment, offset, bytes };
+    const { projectHash } = found.header;
+    const place = { segment, offset, bytes, projectHash };
+    const position = large ? { ...place, large } : place;
     const record = this.#stored(found, position);
     this.#unsettled.add(position);
     if (record.redelivered) this.#o.metrics.add(METRICS.duplicatesPossible);

@@ -4,6 +4,7 @@ import type { ControlBlock } from "./control_block.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
 import type { FairLimits } from "./fair_limits.ts";
 import type { Leftover } from "./large_leftovers.ts";
+import type { LaneProjectBytes } from "./project_bytes.ts";
 import type { SpoolLoss } from "./segment_walk.ts";
 import type { Storage } from "./storage.ts";
 
@@ -26,6 +27,8 @@ export interface PartitionReaderOptions {
   readonly recordAgeMsMax: number;
   /** Bound of what projects on hold take; default `HELD_STRETCHES_MAX`. */
   readonly heldStretchesMax?: number;
+  /** Told what is found and settled of each project, if anybody wants to know. */
+  readonly projects?: LaneProjectBytes | null;
   /** Bounds of taking turns; default `FAIR_LIMITS`. */
   readonly fairLimits?: FairLimits;
   /** Bytes read at once unless a record is larger; default 128 KiB. */

@@ -12,8 +12,9 @@ import type { Metrics } from "../telemetry/registry.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { ControlBlock } from "./control_block.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
-import { removeParts } from "./large_body.ts";
+import { decodeLargeBody, removeParts } from "./large_body.ts";
 import { LargeUpload } from "./large_upload.ts";
+import type { ProjectBytes } from "./project_bytes.ts";
 import { recordBytes, type SpoolRecord } from "./record.ts";
 import { type AppendEntry, type Commit, SegmentAppender } from "./segment_appender.ts";
 import { listSegments } from "./segment_name.ts";
@@ -34,6 +35,8 @@ export interface PartitionWriterOptions {
   readonly metrics: Metrics;
   /** Bytes after which a segment is complete; a single record may be larger. */
   readonly segmentBytesMax: number;
+  /** Told what is appended of each project, if anybody wants to know. */
+  readonly projects?: Pick<ProjectBytes, "append" | "settle"> | null;
 }
 
 /** Writer of one partition. */
@@ -45,6 +48,7 @@ export class PartitionWriter {
   readonly #appender: SegmentAppender;
   readonly #clock: Clock;
   readonly #storage: Storage;
+  readonly #projects: PartitionWriterOptions["projects"];
   #probe: Timer | null = null;
 
   private constructor(options: PartitionWriterOptions, firstSegment: number) {
@@ -54,6 +58,7 @@ export class PartitionWriter {
     this.#folder = options.folder;
     this.#storage = options.storage;
     this.#clock = options.clock;
+    this.#projects = options.projects;
     const firstSequence = this.#control.position().sequence;
     this.#appender = new SegmentAppender({
       ...options,
@@ -141,7 +146,19 @@ export class PartitionWriter {
 
   /** Writes a record whose room is reserved. If that fails the room is given back. */
   write(entry: AppendEntry): void {
-    this.#appender.add(entry);
+    this.#appender.add(this.#projects ? this.#counted(entry, this.#projects) : entry);
+  }
+
+  /** Counted before it is written: it may be read and settled before it is acknowledged. */
+  #counted(entry: AppendEntry, projects: Pick<ProjectBytes, "append" | "settle">): AppendEntry {
+    const { record, bytes, flags } = entry;
+    const total = bytes + (record.isLarge ? decodeLargeBody(record.body[0]!).bytes : 0);
+    projects.append(record.projectHash, total, this.#clock.now());
+    const done = (error: SpoolError | null): void => {
+      if (error) projects.settle(record.projectHash, total);
+      entry.done(error);
+    };
+    return { record, bytes, flags, done };
   }
 
   /** Refuses further appends, and resolves when those made are durable. */

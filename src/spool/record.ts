@@ -53,6 +53,7 @@ export interface RecordPosition {
   readonly segment: number;
   readonly offset: number;
   readonly bytes: number;
+  readonly projectHash: number;
   /** The file that its body lies in, if it has one of its own. */
   readonly large?: LargeBody;
 }

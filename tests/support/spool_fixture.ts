@@ -5,6 +5,7 @@ import type { Leftover } from "../../src/spool/large_leftovers.ts";
 import { ControlBlock } from "../../src/spool/control_block.ts";
 import { DiskBudget } from "../../src/spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss, type StoredRecord } from "../../src/spool/partition_reader.ts";
+import type { LaneProjectBytes, ProjectBytes } from "../../src/spool/project_bytes.ts";
 import { PartitionWriter } from "../../src/spool/partition_writer.ts";
 import { splitReason } from "../../src/spool/dead_record.ts";
 import { DEAD_FOLDER, listSegments, segmentPath } from "../../src/spool/segment_name.ts";
@@ -45,6 +46,7 @@ export interface PartitionSettings {
   readonly recordAgeMsMax?: number;
   readonly heldStretchesMax?: number;
   readonly leftovers?: readonly Leftover[];
+  readonly projects?: { readonly writer: ProjectBytes; readonly reader: LaneProjectBytes };
 }
 
 /** Opens a partition, writer first as a lane does. */
@@ -58,7 +60,11 @@ export async function openPartition(
   const { control = new ControlBlock(), budget = DiskBudget.create(1 << 30), folder = PARTITION } = given;
   const losses: SpoolLoss[] = [];
   const common = { storage, folder, control, budget, clock, metrics };
-  const writer = await PartitionWriter.open({ ...common, segmentBytesMax });
+  const writer = await PartitionWriter.open({
+    ...common,
+    segmentBytesMax,
+    projects: given.projects?.writer ?? null,
+  });
   const reader = await PartitionReader.open({
     ...common,
     chunkBytes,
@@ -69,6 +75,7 @@ export async function openPartition(
     recordAgeMsMax: given.recordAgeMsMax ?? 86_400_000,
     ...given.heldStretchesMax === undefined ? {} : { heldStretchesMax: given.heldStretchesMax },
     leftovers,
+    projects: given.projects?.reader ?? null,
     onLoss: (loss) => losses.push(loss),
   });
   return { writer, reader, control, budget, metrics, clock, losses };

@@ -84,6 +84,13 @@ export const spoolSection = section({
     effect: "reload",
     about: "Share of forwarding that the backlog keeps while fresh envelopes come without a pause, 0 to 1",
   }),
+  project_share: field(ratio, {
+    default: 1,
+    effect: "restart",
+    about:
+      "Share of `max_disk_size` that one project may occupy; from the shares of it below on it alone is refused with " +
+      "429. 1: no project is held to a share",
+  }),
   shed: section({
     bulky_from: field(ratio, {
       default: 0.7,

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type ParkedRecord, ParkedRecords } from "../../../src/lane/parked_records.ts";
 
 const parked = (dueMs: number): ParkedRecord => ({
-  position: { segment: 1, offset: dueMs, bytes: 1 },
+  position: { segment: 1, offset: dueMs, bytes: 1, projectHash: 1 },
   projectHash: dueMs % 3,
   dueMs,
   history: { attempts: 1, serverErrors: 0, isCounted: false, policedItems: null },

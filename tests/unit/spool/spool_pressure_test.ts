@@ -9,13 +9,14 @@ function fixture(bytesUsed = 0) {
   const budget = { bytesUsed, bytesMax: 100 * MIB };
   const pressure = new SpoolPressure({ budget, clock, bulkyShare: 0.7, costlyShare: 0.85 });
   const now = (): number => clock.now();
-  const seconds = (): number[] => pressure.limits(now()).map((limit) => (limit.expiresAtMs - now()) / 1000);
+  const seconds = (): number[] =>
+    pressure.limits(now(), 1).map((limit) => (limit.expiresAtMs - now()) / 1000);
   return { clock, budget, pressure, now, seconds };
 }
 
 Deno.test("SpoolPressure: bulky categories give way first, then costly ones, errors never before it is full", () => {
   const { budget, pressure, now } = fixture();
-  const refused = (): string[] => pressure.limits(now()).map(({ categories }) => categories[0]!);
+  const refused = (): string[] => pressure.limits(now(), 1).map(({ categories }) => categories[0]!);
   budget.bytesUsed = 69 * MIB;
   assertEquals(refused(), []);
   budget.bytesUsed = 70 * MIB;
@@ -23,7 +24,7 @@ Deno.test("SpoolPressure: bulky categories give way first, then costly ones, err
   budget.bytesUsed = 85 * MIB;
   assertEquals(refused(), ["replay", "transaction"]);
   budget.bytesUsed = 100 * MIB;
-  assertEquals(pressure.limits(now()).some(({ categories }) => categories.includes("error")), false);
+  assertEquals(pressure.limits(now(), 1).some(({ categories }) => categories.includes("error")), false);
   assertEquals(pressure.fullLimit(now()).categories, []);
 });
 
@@ -52,4 +53,34 @@ Deno.test("SpoolPressure: looks that follow each other closely do not make the r
   await clock.advance(10);
   budget.bytesUsed = 80 * MIB;
   assertEquals(seconds(), [300]);
+});
+
+Deno.test("SpoolPressure: a project that fills its share is refused within it, the others are not", () => {
+  const clock = new ManualClock();
+  const waiting = new Map([[1, 0], [2, 0]]);
+  const pressure = new SpoolPressure({
+    budget: { bytesUsed: 0, bytesMax: 100 * MIB },
+    clock,
+    bulkyShare: 0.7,
+    costlyShare: 0.85,
+    projects: { of: (projectHash) => waiting.get(projectHash)!, share: 0.2 },
+  });
+  const refused = (projectHash: number): string[] =>
+    pressure.limits(clock.now(), projectHash).map(({ categories, scope, reason }) =>
+      `${categories[0] ?? "all"} ${scope} ${reason}`
+    );
+  const steps: [number, string[]][] = [
+    [13.9, []],
+    [14, ["replay project project_share"]],
+    [17, ["replay project project_share", "transaction project project_share"]],
+    [20, [
+      "replay project project_share",
+      "transaction project project_share",
+      "all project project_share",
+    ]],
+  ];
+  for (const [mib, expected] of steps) {
+    waiting.set(1, mib * MIB);
+    assertEquals([refused(1), refused(2)], [expected, []], `${mib} MiB`);
+  }
 });
