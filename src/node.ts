@@ -103,7 +103,7 @@ export class Node {
       apply: (next, changed) => this.#reconfigure(next, changed),
     });
     this.#startedMs = deps.clock.monotonic();
-    this.#projects = new ProjectDirectory(loaded, deps.sources);
+    this.#projects = new ProjectDirectory(loaded, deps.sources, this.#own);
     this.#upstreams = new NodeUpstreams(this.#loaded, {
       ...deps,
       metrics: this.#own,

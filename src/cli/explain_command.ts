@@ -138,7 +138,7 @@ function policyOf({ configDir }: Invocation, { sources }: System) {
   const projects = new ProjectTable({
     unknown: mode === "static" ? "refuse" : mode === "managed" ? "wait" : "forward",
     overrideProjectIds,
-    states: [...read.files.values()].flat(),
+    states: [...read.files.values()].flat().map(([key, state]) => [key, state]),
   });
   return {
     admission: new Admission(projects, new RateLimitTable()),

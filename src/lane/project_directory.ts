@@ -11,7 +11,16 @@ import { ConfigError, describeProblem } from "../config/config_error.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import { DEFAULT_GLOBAL_CONFIG, type GlobalConfig, readGlobalConfig } from "../projects/global_config.ts";
 import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
-import { readStaticProjects, reloadedStates, type StaticProjects } from "../projects/static_projects.ts";
+import { overridden } from "../projects/project_override.ts";
+import type { ProjectState } from "../projects/project_state.ts";
+import {
+  type FileEntry,
+  readStaticProjects,
+  reloadedStates,
+  type StaticProjects,
+} from "../projects/static_projects.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import type { Metrics } from "../telemetry/registry.ts";
 import { logger } from "../telemetry/log.ts";
 
 const log = logger("projects");
@@ -28,6 +37,7 @@ export interface FetchedProjects {
 
 /** Keeper of the current snapshot. */
 export class ProjectDirectory {
+  readonly #metrics: Metrics;
   readonly #folder: string;
   readonly #sources: ConfigSources;
   readonly #unknown: ProjectSnapshot["unknown"];
@@ -36,6 +46,8 @@ export class ProjectDirectory {
   readonly #globalPath: string | null;
   #files: StaticProjects["files"] = new Map();
   #global: GlobalConfig = DEFAULT_GLOBAL_CONFIG;
+  /** Of all files, by key. Of two files the later one counts. */
+  #entries: ReadonlyMap<string, FileEntry> = new Map();
   #fingerprint = "";
   #reported = "";
   #nextReadMs = 0;
@@ -43,7 +55,8 @@ export class ProjectDirectory {
   /** Set in mode `managed`. */
   fetched: FetchedProjects | null = null;
 
-  constructor({ config, configDir }: LoadedConfig, sources: ConfigSources) {
+  constructor({ config, configDir }: LoadedConfig, sources: ConfigSources, metrics: Metrics) {
+    this.#metrics = metrics;
     this.#folder = `${configDir}/projects`;
     this.#globalPath = config.relay.mode === "managed" ? null : `${configDir}/global_config.json`;
     this.#sources = sources;
@@ -62,26 +75,42 @@ export class ProjectDirectory {
 
   /** What the lanes are to know. */
   get snapshot(): ProjectSnapshot {
-    const own = [...this.#files.values()].flat();
     return {
       unknown: this.#unknown,
       overrideProjectIds: this.#overrideProjectIds,
-      // Of two states of a key the later one counts.
-      states: [...this.fetched?.states ?? [], ...own],
+      states: this.#states,
       stale: this.fetched?.staleKeys ?? [],
       global: this.fetched?.global ?? this.#global,
     };
   }
 
-  /** Changes to fetched states, as the lanes are to know them: those of files stay. */
-  overlaid(changes: ProjectChanges): ProjectChanges {
-    const own = new Set([...this.#files.values()].flat().map(([key]) => key));
-    if (own.size === 0) return changes;
+  /** Changes to fetched states, as the lanes are to know them: with what files say over it. */
+  overlaid({ states, removed, stale }: ProjectChanges): ProjectChanges {
+    const closed = removed.flatMap((key) => this.#overlaid(key, null));
+    const isClosed = new Set(closed.map(([key]) => key));
     return {
-      states: changes.states.filter(([key]) => !own.has(key)),
-      removed: changes.removed.filter((key) => !own.has(key)),
-      stale: changes.stale.filter((key) => !own.has(key)),
+      states: [...states.flatMap(([key, state]) => this.#overlaid(key, state)), ...closed],
+      removed: removed.filter((key) => !isClosed.has(key)),
+      stale,
     };
+  }
+
+  get #states(): ProjectSnapshot["states"] {
+    if (this.fetched === null) return [...this.#entries.values()].map(([key, state]) => [key, state]);
+    const { states } = this.fetched;
+    const known = new Set(states.map(([key]) => key));
+    const unfetched = [...this.#entries.keys()].filter((key) => !known.has(key));
+    return [
+      ...states.flatMap(([key, state]) => this.#overlaid(key, state)),
+      ...unfetched.flatMap((key) => this.#overlaid(key, null)),
+    ];
+  }
+
+  /** The state the lanes are to know, none or one. */
+  #overlaid(key: string, fetched: ProjectState | null): ProjectSnapshot["states"] {
+    const override = this.#entries.get(key)?.[2];
+    const state = override ? overridden(key, fetched, override) : fetched;
+    return state ? [[key, state]] : [];
   }
 
   /**
@@ -102,6 +131,7 @@ export class ProjectDirectory {
     this.#nextReadMs = nowMs + this.#intervalMs;
     const read = this.#read();
     if (read === null) return null;
+    this.#metrics.set(METRICS.projectFilesWrong, read.problems.length);
     this.#report(read.problems.map(describeProblem).join("\n"));
     return this.#take(reloadedStates(this.#files, read)) ? this.snapshot : null;
   }
@@ -119,6 +149,7 @@ export class ProjectDirectory {
     const fingerprint = JSON.stringify([...files]);
     if (fingerprint === this.#fingerprint) return false;
     this.#files = files;
+    this.#entries = new Map([...files.values()].flat().map((entry) => [entry[0], entry]));
     this.#fingerprint = fingerprint;
     return true;
   }

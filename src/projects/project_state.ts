@@ -42,6 +42,9 @@ export const projectDocument = z.object({
   ).prefault({}),
 });
 
+/** What a document says, with defaults. */
+export type ProjectDocument = z.output<typeof projectDocument>;
+
 /** `sampling` has an older name. */
 function withSampling(config: unknown): unknown {
   if (typeof config !== "object" || config === null || "sampling" in config) return config;
@@ -69,7 +72,7 @@ export interface ProjectState {
 
 /** The states a document describes, one per public key. A key that is not enabled counts as disabled. */
 export function projectStates(
-  document: z.output<typeof projectDocument>,
+  document: ProjectDocument,
   projectId: string | null = document.projectId ?? null,
 ): [key: string, state: ProjectState][] {
   return document.publicKeys.map(({ publicKey, numericId, isEnabled }) => {

@@ -8,20 +8,23 @@ import { type ConfigDocument, readDocument } from "../config/config_document.ts"
 import { ConfigError, type Problem } from "../config/config_error.ts";
 import type { ConfigSources } from "../config/config_sources.ts";
 import { documentProblems } from "../config/validate.ts";
+import { type ProjectOverride, projectOverride } from "./project_override.ts";
 import { projectDocument, type ProjectState, projectStates } from "./project_state.ts";
 
-type States = readonly (readonly [key: string, state: ProjectState])[];
+/** A key of a file: its state by the file alone, and what of it the file says. */
+export type FileEntry = readonly [key: string, state: ProjectState, override: ProjectOverride];
+type Entries = readonly FileEntry[];
 
 /** States of one reading of the folder. */
 export interface StaticProjects {
   /** By file name; a file that could not be used is absent. */
-  readonly files: ReadonlyMap<string, States>;
+  readonly files: ReadonlyMap<string, Entries>;
   readonly problems: readonly Problem[];
 }
 
 /** Reads the folder; a folder that does not exist holds no projects. */
 export function readStaticProjects(folder: string, sources: ConfigSources): StaticProjects {
-  const files = new Map<string, States>();
+  const files = new Map<string, Entries>();
   const problems: Problem[] = [];
   for (const name of projectFiles(folder)) {
     const result = readProjectFile(`${folder}/${name}`, name.slice(0, -".json".length), sources);
@@ -33,9 +36,9 @@ export function readStaticProjects(folder: string, sources: ConfigSources): Stat
 
 /** What a reload leaves in force: the new states, and the old ones of files that have become unusable. */
 export function reloadedStates(
-  before: ReadonlyMap<string, States>,
+  before: ReadonlyMap<string, Entries>,
   after: StaticProjects,
-): ReadonlyMap<string, States> {
+): ReadonlyMap<string, Entries> {
   const broken = new Set(after.problems.map(({ origin }) => origin.kind === "file" ? origin.place.file : ""));
   const kept = [...before].filter(([name]) => [...broken].some((file) => file.endsWith(`/${name}`)));
   return new Map([...kept, ...after.files]);
@@ -53,7 +56,7 @@ function projectFiles(folder: string): string[] {
   }
 }
 
-function readProjectFile(path: string, projectId: string, sources: ConfigSources): States | ConfigError {
+function readProjectFile(path: string, projectId: string, sources: ConfigSources): Entries | ConfigError {
   let document: ConfigDocument | null;
   try {
     document = readDocument(path, sources);
@@ -71,7 +74,7 @@ function readProjectFile(path: string, projectId: string, sources: ConfigSources
     }]);
   }
   const result = projectDocument.safeParse(document.value);
-  return result.success
-    ? projectStates(result.data, projectId)
-    : new ConfigError(documentProblems(result.error, document));
+  if (!result.success) return new ConfigError(documentProblems(result.error, document));
+  const override = projectOverride(document.value, result.data, projectId);
+  return projectStates(result.data, projectId).map(([key, state]) => [key, state, override]);
 }

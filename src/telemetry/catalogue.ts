@@ -259,6 +259,10 @@ export const METRICS = {
   projectsCached: gauge("projects_cached", "Keys in the project cache, by what is known of them.", {
     state: ["enabled", "disabled", "pending", "other"],
   }),
+  projectFilesWrong: gauge(
+    "project_files_wrong",
+    "Problems in the files in `projects`; what a file said before stays in force.",
+  ),
   projectsEvicted: counter("projects_evicted", "Project states forgotten.", {
     reason: ["expired", "full", "other"],
   }),

@@ -226,6 +226,34 @@ Deno.test("managed: a state that cannot be read leaves the old one in force and 
   });
 });
 
+Deno.test("managed: a project file adds to the rules of the upstream; a broken one changes nothing", async () => {
+  const credentials = generateCredentials();
+  await using sentry = sentryFor(credentials);
+  sentry.internals.add(credentials.publicKey);
+  const config = {
+    trustedRelays: [credentials.publicKey],
+    quotas: [{ limit: 0, categories: ["error"], reasonCode: "fetched" }],
+  };
+  sentry.addProject(OTHER_KEY, 2, config);
+  const file = (config: object) => JSON.stringify({ publicKeys: [{ publicKey: OTHER_KEY }], config });
+  await using node = await startManaged({
+    upstream: sentry.url,
+    credentials,
+    config: { "cache.project_request_full_config": true, "cache.file_interval": "20ms" },
+    files: { "projects/2.json": file({ allowedDomains: ["own.example"] }) },
+  });
+  const post = async (origin: string) =>
+    (await postEvent(node.url, { key: OTHER_KEY, projectId: 2, headers: { origin } })).status;
+  await until("its state is there", async () => await post("https://other.example") === 403);
+  assertEquals(await post("https://own.example"), 429);
+  await Deno.writeTextFile(`${node.folder}/projects/2.json`, "{ broken");
+  await until("the file was read", () => node.node.metrics.read(METRICS.projectFilesWrong) === 1);
+  assertEquals([await post("https://other.example"), await post("https://own.example")], [403, 429]);
+  await Deno.writeTextFile(`${node.folder}/projects/2.json`, file({ quotas: [] }));
+  await until("the file is in force", async () => await post("https://other.example") === 200);
+  await until("the file is counted", () => node.node.metrics.read(METRICS.projectFilesWrong) === 0);
+});
+
 Deno.test("managed: a project file of this node stands over what the upstream says", async () => {
   const credentials = generateCredentials();
   await using sentry = sentryFor(credentials);
