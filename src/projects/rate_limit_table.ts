@@ -7,12 +7,18 @@
  * Both halves of every lane hold a copy: the forward half learns from a 429, the control plane passes the limits on,
  * and the ingest halves refuse at the edge what would only travel to be refused.
  *
+ * Clock: limits end at a wall clock time, because that is what is kept and passed on. When the clock was set back, all ends
+ * move back with it, so that no limit holds longer than it was announced for, counted from the last time anybody asked.
+ * When it was set forward limits end early, which costs one more 429.
+ *
  * Limits: `ownersMax` owners, the one learned longest ago goes first; a limit that has expired is dropped when its owner is
  * next looked up or learned.
  */
 import type { RateLimit } from "../protocol/rate_limit.ts";
 
 const NONE: readonly RateLimit[] = [];
+/** Steps back that are not worth moving anything for, ms. */
+const STEP_MS_MAX = 1000;
 
 /** Ids that a key shares limits by, as far as they are known. */
 export interface LimitIds {
@@ -36,11 +42,13 @@ export function ownedLimits(
 /** Learned rate limits of one isolate. */
 export class RateLimitTable {
   readonly #byOwner = new Map<string, readonly RateLimit[]>();
+  #latestMs = -Infinity;
 
   constructor(private readonly ownersMax = 10_000) {}
 
   /** Merges limits into those of an owner: same categories, scope and namespaces keep the later expiry. */
   learn(owner: string, limits: readonly RateLimit[], nowMs: number): void {
+    this.#follow(nowMs);
     const merged = new Map<string, RateLimit>();
     for (const limit of [...(this.#byOwner.get(owner) ?? NONE), ...limits]) {
       if (limit.expiresAtMs <= nowMs) continue;
@@ -55,6 +63,7 @@ export class RateLimitTable {
 
   /** The limits of an owner that have not expired. */
   active(owner: string, nowMs: number): readonly RateLimit[] {
+    this.#follow(nowMs);
     const limits = this.#byOwner.get(owner);
     if (!limits) return NONE;
     if (limits.every((limit) => limit.expiresAtMs > nowMs)) return limits;
@@ -81,6 +90,20 @@ export class RateLimitTable {
     for (const owner of [...this.#byOwner.keys()]) {
       const limits = this.active(owner, nowMs);
       if (limits.length > 0) yield { owner, limits };
+    }
+  }
+
+  /** Moves all ends back by as much as the clock was set back since it was last looked at. */
+  #follow(nowMs: number): void {
+    const backMs = this.#latestMs - nowMs;
+    if (backMs > 0 && backMs <= STEP_MS_MAX) return;
+    this.#latestMs = nowMs;
+    if (!(backMs > 0) || backMs === Infinity) return;
+    for (const [owner, limits] of this.#byOwner) {
+      this.#byOwner.set(
+        owner,
+        limits.map((limit) => ({ ...limit, expiresAtMs: limit.expiresAtMs - backMs })),
+      );
     }
   }
 }
