@@ -84,7 +84,8 @@ export class OutlierEjection {
   observe(id: string, { answered, failed, trailing }: EndpointCounts): void {
     const member = this.#members.get(id);
     if (!member) return;
-    member.consecutive = answered > 0 ? trailing : member.consecutive + failed;
+    // A lane that has not used the endpoint since may still count failures of long ago.
+    member.consecutive = answered > 0 ? Math.min(trailing, failed) : member.consecutive + failed;
     member.answered += answered;
     member.failed += failed;
   }

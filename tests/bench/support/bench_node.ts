@@ -18,6 +18,8 @@ export interface BenchNodeOptions {
   readonly trustedProxies?: readonly string[];
   /** Section of the configuration. */
   readonly guard?: object;
+  /** Further sections of the configuration. */
+  readonly config?: Readonly<Record<string, unknown>>;
   /** Folder to start in, which may hold a spool; made and removed when absent. */
   readonly folder?: string;
 }
@@ -41,6 +43,7 @@ export class BenchNode {
       admin: { port: freePort() },
       spool: { envelopes: { max_disk_size: o.maxDiskSize ?? "4GiB" } },
       logging: { level: "error" },
+      ...o.config,
     };
     await Deno.writeTextFile(`${folder}/config.yml`, JSON.stringify(config));
     const main = new URL("../../../main.ts", here).pathname;
