@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { openSocket, secureSocket } from "./client_certificate.ts";
 import { openTunnel, type ProxySpec } from "./proxy_tunnel.ts";
+import { SilentPeers } from "./silent_peers.ts";
 import { aborted, UpstreamError } from "./upstream_error.ts";
 
 export { aborted };
@@ -59,20 +60,38 @@ export interface DialOptions {
 /** Dials with the operating system's sockets and Deno's TLS. */
 export function denoDial(o: DialOptions = {}): Dial {
   const { caCerts = [], clientCertificate = null, proxy = null } = o;
+  const silent = new SilentPeers();
   return async (target, signal) => {
     if (clientCertificate !== null && target.scheme === "https") {
       return await dialWithCertificate(target, { caCerts, proxy, ...clientCertificate }, signal);
     }
-    const { hostname, port } = proxy ?? target;
-    const conn = await naming(
-      "connect",
-      `connect to ${hostname}:${port}`,
-      () => Deno.connect({ hostname, port, signal }),
-    );
-    conn.setNoDelay(true);
-    if (proxy) await tunnel(conn, target, proxy, signal);
-    return target.scheme === "http" ? conn : await handshake(conn, target, caCerts, signal);
+    const open = () => openStream(target, proxy, signal);
+    if (target.scheme === "http") return await open();
+    await silent.passed(target, open, signal);
+    const conn = await open();
+    try {
+      return await handshake(conn, target, caCerts, signal);
+    } catch (error) {
+      if (signal.aborted) silent.add(target);
+      throw error;
+    }
   };
+}
+
+async function openStream(
+  target: UpstreamTarget,
+  proxy: ProxySpec | null,
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
+  const { hostname, port } = proxy ?? target;
+  const conn = await naming(
+    "connect",
+    `connect to ${hostname}:${port}`,
+    () => Deno.connect({ hostname, port, signal }),
+  );
+  conn.setNoDelay(true);
+  if (proxy) await tunnel(conn, target, proxy, signal);
+  return conn;
 }
 
 async function dialWithCertificate(

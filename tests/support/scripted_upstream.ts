@@ -202,6 +202,8 @@ export class ScriptedUpstream {
     for (;;) {
       try {
         const conn = await listener.accept();
+        // It went down just then, and has closed its connections already.
+        if (listener !== this.#listener) return closeQuietly(conn);
         this.#open.add(conn);
         this.#track(this.#serve(conn, ++this.#connections));
       } catch (error) {
