@@ -4,6 +4,7 @@ import { bansAddCommand, bansLsCommand, bansRemoveCommand } from "./ban_commands
 import { configCheckCommand } from "./config_check_command.ts";
 import { configDiffCommand, configReloadCommand } from "./config_live_commands.ts";
 import { configInitCommand } from "./config_init_command.ts";
+import { configSchemaCommand } from "./config_schema_command.ts";
 import { configShowCommand } from "./config_show_command.ts";
 import {
   credentialsGenerateCommand,
@@ -49,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   configInitCommand,
   configCheckCommand,
   configShowCommand,
+  configSchemaCommand,
   configDiffCommand,
   configReloadCommand,
   credentialsGenerateCommand,

@@ -2,13 +2,17 @@ import { ConfigError, type Problem } from "../config/config_error.ts";
 import { credentialsPath, generateCredentials, renderCredentials } from "../config/credentials_file.ts";
 import { renderConfigFile } from "../config/key_table.ts";
 import { DEFAULT_CONFIG_DIR, loadConfig } from "../config/load_config.ts";
+import { renderEditorSchema } from "./config_schema_command.ts";
 import { type Command, EXIT, type Invocation, type System } from "./command.ts";
+
+/** Schema of the file, in the same folder. */
+const SCHEMA_FILE = "config.schema.json";
 
 /** `landfall config init` */
 export const configInitCommand: Command = {
   name: "config init",
   about: "Write a commented config.yml, and an identity for mode managed",
-  details: "Asks nothing and never overwrites.",
+  details: "Asks nothing and never overwrites. Beside the file goes the schema by which editors complete it.",
   flags: {
     mode: { value: "MODE", about: "proxy (the default), static or managed" },
     upstream: {
@@ -23,7 +27,7 @@ export const configInitCommand: Command = {
       ["relay.upstream", flags.get("upstream") ?? "https://sentry.io/"],
     ]);
     const file = `${configDir ?? DEFAULT_CONFIG_DIR}/config.yml`;
-    const text = renderConfigFile(values);
+    const text = `# yaml-language-server: $schema=${SCHEMA_FILE}\n${renderConfigFile(values)}`;
     const mode = checkFlags(values, file, text, system);
     try {
       system.writeNew(file, text);
@@ -32,7 +36,9 @@ export const configInitCommand: Command = {
       throw new Error(`${file} exists already and was left alone`);
     }
     system.out(`Wrote ${file}\n`);
-    if (mode === "managed") createIdentity(file.slice(0, file.lastIndexOf("/")), system);
+    const folder = file.slice(0, file.lastIndexOf("/"));
+    writeUnlessThere(`${folder}/${SCHEMA_FILE}`, renderEditorSchema(), system);
+    if (mode === "managed") createIdentity(folder, system);
     return EXIT.ok;
   },
 };
@@ -40,12 +46,19 @@ export const configInitCommand: Command = {
 /** Leaves an identity alone that is there. */
 function createIdentity(dir: string, system: System): void {
   const path = credentialsPath(dir);
-  try {
-    const credentials = generateCredentials();
-    system.writeNew(path, renderCredentials(credentials));
+  const credentials = generateCredentials();
+  if (writeUnlessThere(path, renderCredentials(credentials), system)) {
     system.out(`Wrote ${path}, public key ${credentials.publicKey}\n`);
+  }
+}
+
+function writeUnlessThere(path: string, text: string, system: System): boolean {
+  try {
+    system.writeNew(path, text);
+    return true;
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    return false;
   }
 }
 

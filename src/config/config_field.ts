@@ -2,11 +2,12 @@
  * Building blocks of the configuration's schema.
  *
  * A key is declared once, with its kind, default and meaning; validation, defaults, the README's table, the commented
- * file of `config init` and `config show` all come from that declaration. Sections are strict: a key nobody declared is
+ * file of `config init`, `config schema` and `config show` all come from that declaration. Sections are strict: a key nobody declared is
  * an error, because a misspelt key that is ignored is a setting that silently does not apply.
  */
 import { z } from "zod";
-import type { ValueKind } from "./value_kind.ts";
+import type { JsonSchema } from "./json_schema.ts";
+import { jsonOf, type ValueKind } from "./value_kind.ts";
 
 /**
  * When a changed key counts: `reload` = as soon as the configuration is loaded again, `restart` = when the node is
@@ -46,7 +47,9 @@ type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
 /** Keys of a section as code names them: `max_event_size` is `maxEventSize`. */
 export type CamelKeys<T> = { readonly [K in keyof T as K extends string ? CamelCase<K> : K]: T[K] };
 
-const declarations = new WeakMap<z.ZodType, FieldOptions & { readonly form: string }>();
+type Declaration = FieldOptions & { readonly form: string; readonly json: JsonSchema };
+
+const declarations = new WeakMap<z.ZodType, Declaration>();
 const shapes = new WeakMap<z.ZodType, Shape>();
 /** What stands under every name of a mapping, or in every place of a list. */
 const elements = new WeakMap<z.ZodType, z.ZodType>();
@@ -65,7 +68,7 @@ export function field<T>(kind: ValueKind<T>, options: FieldOptions): z.ZodType<T
     return z.NEVER;
   });
   const schema = options.derived ? read : read.prefault(options.default);
-  declarations.set(schema, { ...options, form: kind.form });
+  declarations.set(schema, { ...options, form: kind.form, json: jsonOf(kind) });
   return schema;
 }
 
@@ -84,7 +87,11 @@ export function listField<T>(
   const schema = z.array(item, { error: "must be a list" }).max(max, {
     error: `must have at most ${max} entries`,
   }).prefault(options.default as never);
-  declarations.set(schema, { ...options, form });
+  declarations.set(schema, {
+    ...options,
+    form,
+    json: { type: "array", items: jsonSchemaOf(item), maxItems: max },
+  });
   elements.set(schema, item);
   return schema;
 }
@@ -95,7 +102,8 @@ export function mapField<T>(
   options: FieldOptions & { readonly form: string },
 ): z.ZodType<Readonly<Record<string, T>>> {
   const schema = z.record(z.string(), z.preprocess((raw) => raw ?? {}, inner)).prefault({});
-  declarations.set(schema, options);
+  const json = { type: "object", additionalProperties: { anyOf: [jsonSchemaOf(inner), { type: "null" }] } };
+  declarations.set(schema, { ...options, json });
   elements.set(schema, inner);
   return schema as unknown as z.ZodType<Readonly<Record<string, T>>>;
 }
@@ -134,6 +142,39 @@ export function sectionsIn(schema: z.ZodType, path: readonly string[] = []): (re
     sectionsIn(child, [...path, name])
   );
   return path.length > 0 && shapes.has(schema) ? [path, ...inner] : inner;
+}
+
+/** What may be written where a schema is meant, for editors (draft 2020-12). */
+export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  const declaration = declarations.get(schema);
+  if (declaration) return keySchema(declaration);
+  const inner = Object.entries(shapes.get(schema) ?? {});
+  const required = inner.filter(([, child]) => isRequired(child)).map(([name]) => name);
+  return {
+    type: ["object", "null"],
+    properties: Object.fromEntries(inner.map(([name, child]) => [name, jsonSchemaOf(child)])),
+    additionalProperties: false,
+    ...required.length > 0 && { required },
+  };
+}
+
+function keySchema({ about, effect, derived, json, form, ...declaration }: Declaration): JsonSchema {
+  const isUnused = effect === "none";
+  const meaning = isUnused ? "Accepted for a Relay's configuration, without effect" : about;
+  const notes = [meaning, `Value: ${form}`, ...isUnused ? [] : [`A change counts at a ${effect}`]];
+  const shown = derived ? [...notes, `Default: ${declaration.default}`] : notes;
+  return {
+    // A key that is left open may be written as null.
+    ...derived ? { anyOf: [json, { type: "null" }] } : json,
+    description: shown.filter((note) => note !== "").join(". "),
+    ...!derived && declaration.default !== undefined && { default: declaration.default },
+    ...isUnused && { deprecated: true },
+  };
+}
+
+function isRequired(schema: z.ZodType): boolean {
+  const declaration = declarations.get(schema);
+  return declaration !== undefined && !declaration.derived && declaration.default === undefined;
 }
 
 function camelKeys(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

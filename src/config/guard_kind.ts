@@ -1,6 +1,7 @@
 /** Kinds of value that only the guard's keys have. */
 import { parseRequestRate } from "../core/request_rate.ts";
 import { isProjectKey } from "../protocol/project_key.ts";
+import { TEXTS } from "./json_schema.ts";
 import type { ValueKind } from "./value_kind.ts";
 
 /** What clients a rate zone tells apart. */
@@ -60,6 +61,7 @@ export function zoneName(
 export const offences: ValueKind<readonly Offence[]> = {
   form: "list of offences",
   rule: `must be a list of ${OFFENCES.join(", ")}`,
+  json: { type: "array", items: { enum: OFFENCES }, minItems: 1 },
   read: (raw) =>
     Array.isArray(raw) && raw.length > 0 && raw.every((entry) => OFFENCES.includes(entry)) ? raw : undefined,
 };
@@ -68,6 +70,7 @@ export const offences: ValueKind<readonly Offence[]> = {
 export const projectKeys: ValueKind<readonly string[]> = {
   form: "list of public keys",
   rule: "must be a list of public keys of 32 characters",
+  json: TEXTS,
   read: (raw) =>
     Array.isArray(raw) && raw.every((entry) => typeof entry === "string" && isProjectKey(entry))
       ? raw
@@ -78,6 +81,7 @@ export const projectKeys: ValueKind<readonly string[]> = {
 export const globs: ValueKind<readonly string[]> = {
   form: "list of globs",
   rule: "must be a list of globs such as *bot* or curl/*",
+  json: TEXTS,
   read: (raw) =>
     Array.isArray(raw) && raw.every((entry) => typeof entry === "string" && entry !== "") ? raw : undefined,
 };

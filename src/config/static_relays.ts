@@ -1,5 +1,6 @@
 import { hyphenated } from "../protocol/event_id.ts";
 import { KeyError, PublicKey } from "../protocol/signature.ts";
+import { BOOLEAN, mapping, TEXT } from "./json_schema.ts";
 import { flag, uuid, type ValueKind } from "./value_kind.ts";
 
 /** A relay downstream that the configuration names. */
@@ -15,6 +16,10 @@ export interface StaticRelay {
 export const staticRelays: ValueKind<readonly StaticRelay[]> = {
   form: "map",
   rule: "must be a map from relay ids to {public_key: <base64url>, internal: true or false}",
+  json: {
+    type: "object",
+    additionalProperties: mapping({ public_key: TEXT, internal: BOOLEAN }, ["public_key"]),
+  },
   read(raw) {
     if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
     const relays = Object.entries(raw).map(([id, entry]) => staticRelay(id, entry));

@@ -8,6 +8,7 @@ import { parseByteSize } from "../core/byte_size.ts";
 import { CidrSet, parseIp } from "../core/cidr.ts";
 import { parseDurationMs } from "../core/duration.ts";
 import { canonicalProjectId } from "../protocol/project_key.ts";
+import { BOOLEAN, type JsonSchema, mapping, NUMBER, oneOf, TEXT, TEXTS } from "./json_schema.ts";
 
 /** How values of a key are read. */
 export interface ValueKind<T> {
@@ -17,6 +18,8 @@ export interface ValueKind<T> {
   readonly rule: string;
   /** The valid values when there are few, for "did you mean". */
   readonly choices?: readonly string[];
+  /** What editors may know of valid values; default: that they are text. Never refuses what `read` takes. */
+  readonly json?: JsonSchema;
   /** The value, or undefined when `raw` breaks the rule. */
   read(raw: unknown): T | undefined;
 }
@@ -24,12 +27,18 @@ export interface ValueKind<T> {
 /** Longest time a timer can wait; longer ones would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
+/** What editors know of the values of a kind. */
+export function jsonOf({ json = TEXT }: ValueKind<unknown>): JsonSchema {
+  return json;
+}
+
 /** One of a few words; case is ignored. */
 export function choice<const T extends string>(...choices: readonly T[]): ValueKind<T> {
   return {
     form: choices.map((name) => `\`${name}\``).join(", "),
     rule: `must be one of ${choices.join(", ")}`,
     choices,
+    json: oneOf(choices),
     read: (raw) => typeof raw === "string" ? choices.find((name) => name === raw.toLowerCase()) : undefined,
   };
 }
@@ -38,6 +47,7 @@ export function choice<const T extends string>(...choices: readonly T[]): ValueK
 export const flag: ValueKind<boolean> = {
   form: "`true`, `false`",
   rule: "must be true or false",
+  json: BOOLEAN,
   read: (raw) => raw === true || raw === "true" ? true : raw === false || raw === "false" ? false : undefined,
 };
 
@@ -56,6 +66,7 @@ export function count(min = 0, max = Number.MAX_SAFE_INTEGER): ValueKind<number>
   return {
     form: "number",
     rule,
+    json: { type: ["integer", "string"], minimum: min, maximum: max },
     read(raw) {
       const value = numberOf(raw);
       return value !== undefined && Number.isInteger(value) && value >= min && value <= max
@@ -76,6 +87,7 @@ export const port: ValueKind<number> = {
 export const ratio: ValueKind<number> = {
   form: "0 to 1",
   rule: "must be a number from 0 to 1",
+  json: { ...NUMBER, minimum: 0, maximum: 1 },
   read(raw) {
     const value = numberOf(raw);
     return value !== undefined && value >= 0 && value <= 1 ? value : undefined;
@@ -88,6 +100,7 @@ export function byteSize(min = 0): ValueKind<number> {
   return {
     form: "size",
     rule: `must be a size${least}: bytes, or a number with B, kB, KiB, MB, MiB, GB or GiB`,
+    json: { ...NUMBER, minimum: min },
     read(raw) {
       const bytes = attempt(() =>
         typeof raw === "string" || typeof raw === "number" ? parseByteSize(raw) : undefined
@@ -105,6 +118,7 @@ export function duration(o: { unit: "s" | "ms"; minMs?: number }): ValueKind<num
   return {
     form: unit === "s" ? "duration" : "milliseconds",
     rule: `must be a duration${least}: ${name}, or a number with ms, s, m, h or d`,
+    json: { ...NUMBER, minimum: 0 },
     read(raw) {
       const plain = numberOf(raw);
       const ms = attempt(() =>
@@ -130,6 +144,7 @@ export const address: ValueKind<string> = {
 export const networks: ValueKind<readonly string[]> = {
   form: "list of networks",
   rule: "must be a list of networks such as 10.0.0.0/8 or ::1",
+  json: TEXTS,
   read(raw) {
     if (!Array.isArray(raw) || !raw.every((entry) => typeof entry === "string")) return undefined;
     return attempt(() => (CidrSet.parse(raw), raw));
@@ -141,6 +156,7 @@ export const hosts: ValueKind<readonly string[]> = {
   form: "list of hosts",
   rule:
     "must be a list of host names such as sentry.example.com or *.ingest.sentry.io, without scheme and port",
+  json: TEXTS,
   read: (raw) =>
     listOf(raw, (entry) => {
       const host = typeof entry === "string" ? entry.toLowerCase() : "";
@@ -155,6 +171,7 @@ const HOST = new RegExp(`^(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*$`);
 export const certificates: ValueKind<readonly { readonly cert: string; readonly key: string }[]> = {
   form: "list of certificates",
   rule: "must be a list of {cert: PATH, key: PATH}",
+  json: { type: "array", items: mapping({ cert: TEXT, key: TEXT }, ["cert", "key"]) },
   read: (raw) =>
     listOf(raw, (entry) => {
       const { cert, key, ...rest } = (entry ?? {}) as Record<string, unknown>;
@@ -167,6 +184,7 @@ export const certificates: ValueKind<readonly { readonly cert: string; readonly 
 export const projectIds: ValueKind<readonly string[]> = {
   form: "list of project ids",
   rule: "must be a list of project ids, which are numbers",
+  json: { type: "array", items: NUMBER },
   read: (raw) => listOf(raw, (entry) => canonicalProjectId(String(entry)) ?? undefined),
 };
 
@@ -237,6 +255,7 @@ export const pem: ValueKind<string> = {
 export const texts: ValueKind<readonly string[]> = {
   form: "list of texts",
   rule: "must be a list of texts",
+  json: TEXTS,
   read: (raw) => listOf(raw, (entry) => text.read(entry)),
 };
 
@@ -244,6 +263,7 @@ export const texts: ValueKind<readonly string[]> = {
 export const ids: ValueKind<readonly string[]> = {
   form: "list of ids",
   rule: "must be a list of ids",
+  json: { type: "array", items: NUMBER },
   read: (raw) =>
     listOf(
       raw,
@@ -255,6 +275,7 @@ export const ids: ValueKind<readonly string[]> = {
 export const weight: ValueKind<number> = {
   form: "number",
   rule: "must be a number of at least 0",
+  json: { ...NUMBER, minimum: 0 },
   read(raw) {
     const value = numberOf(raw);
     return value !== undefined && value >= 0 ? value : undefined;
@@ -265,6 +286,7 @@ export const weight: ValueKind<number> = {
 export const shares: ValueKind<Readonly<Record<string, number>>> = {
   form: "name, or map of names to weights",
   rule: "must be the name of an upstream, or a map from names to weights of which one is above 0",
+  json: { type: ["string", "object"], additionalProperties: NUMBER },
   read(raw) {
     if (typeof raw === "string" && raw !== "") return { [raw]: 1 };
     if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
@@ -300,6 +322,7 @@ export function base64url(...lengths: readonly number[]): ValueKind<string> {
 export const textMap: ValueKind<Readonly<Record<string, string>>> = {
   form: "map",
   rule: "must be a map from names to text",
+  json: { type: "object", additionalProperties: TEXT },
   read(raw) {
     if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
     return Object.values(raw).every((value) => typeof value === "string")
@@ -309,11 +332,16 @@ export const textMap: ValueKind<Readonly<Record<string, string>>> = {
 };
 
 /** Whatever another system's configuration holds here; never looked at. */
-export const anything: ValueKind<null> = { form: "any", rule: "may be anything", read: () => null };
+export const anything: ValueKind<null> = { form: "any", rule: "may be anything", json: {}, read: () => null };
 
 /** The kind, or null. */
 export function nullable<T>(kind: ValueKind<T>): ValueKind<T | null> {
-  return { ...kind, rule: `${kind.rule}, or null`, read: (raw) => raw === null ? null : kind.read(raw) };
+  return {
+    ...kind,
+    rule: `${kind.rule}, or null`,
+    json: { anyOf: [jsonOf(kind), { type: "null" }] },
+    read: (raw) => raw === null ? null : kind.read(raw),
+  };
 }
 
 /** The kind, for keys whose `auto` is replaced by a value before validation (`derived_defaults.ts`). */
@@ -323,6 +351,7 @@ export function orAuto<T>(kind: ValueKind<T>): ValueKind<T> {
     ...kind,
     form: `\`auto\` or ${kind.form}`,
     rule: `${kind.rule}, or auto`,
+    json: { anyOf: [jsonOf(kind), { const: "auto" }] },
     ...choices && { choices },
   };
 }
@@ -332,6 +361,7 @@ export function orWord<const W extends string, T>(word: W, kind: ValueKind<T>): 
   return {
     form: `\`${word}\` or ${kind.form}`,
     rule: `${kind.rule}, or ${word}`,
+    json: { anyOf: [jsonOf(kind), { const: word }] },
     read: (raw) => raw === word ? word : kind.read(raw),
   };
 }

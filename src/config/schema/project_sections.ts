@@ -118,7 +118,7 @@ export const outcomesSection = section({
 
 /** `routing` (control reference, section 2). */
 export const routingSection = section({
-  accept_unknown_items: field({ ...flag, read: (raw) => raw === null || flag.read(raw) }, {
+  accept_unknown_items: field({ ...nullable(flag), read: (raw) => raw === null || flag.read(raw) }, {
     default: true,
     effect: "reload",
     about: "Whether items of an unknown type are forwarded; when false they are dropped",

@@ -17,6 +17,7 @@ const noPkcs12: ValueKind<null> = {
   ...anything,
   rule: "is not supported; set relay.tls_cert_path and relay.tls_key_path to PEM files, made by " +
     "`openssl pkcs12 -in IDENTITY -nokeys -out cert.pem` and `openssl pkcs12 -in IDENTITY -nocerts -nodes -out key.pem`",
+  json: { type: "null" },
   read: (raw) => raw === null ? null : undefined,
 };
 

@@ -38,11 +38,18 @@ Deno.test("config init: a wrong flag is named and nothing is written", async () 
 
 Deno.test("config init: mode managed gets an identity, unless there is one", async () => {
   const { code, out, written } = await runFakeCli(["config", "init", "--mode", "Managed"]);
-  assertEquals([code, Object.keys(written)], [0, [".landfall/config.yml", ".landfall/credentials.json"]]);
+  assertEquals([code, Object.keys(written)], [0, [
+    ".landfall/config.yml",
+    ".landfall/config.schema.json",
+    ".landfall/credentials.json",
+  ]]);
   assertStringIncludes(out, JSON.parse(written[".landfall/credentials.json"]!).public_key);
   const there = { ".landfall/credentials.json": JSON.stringify(KEYS) };
   const again = await runFakeCli(["config", "init", "--mode", "managed"], { files: there });
-  assertEquals([again.code, Object.keys(again.written)], [0, [".landfall/config.yml"]]);
+  assertEquals([again.code, Object.keys(again.written)], [0, [
+    ".landfall/config.yml",
+    ".landfall/config.schema.json",
+  ]]);
 });
 
 Deno.test("config init: a flag cannot bring keys of its own into the file", async () => {
@@ -114,4 +121,12 @@ Deno.test("config show --origin: says for every key where its value comes from",
   ) assertStringIncludes(yaml.out, `${line}\n`);
   const json = await runFakeCli(["config", "show", "-c", "dir", "--origin", "-f", "json"], outside);
   assertEquals(JSON.parse(json.out)["relay.port"], { value: "81", origin: "RELAY_PORT" });
+});
+
+Deno.test("config schema: prints what config init writes, under the name the file has for it", async () => {
+  const { code, out } = await runFakeCli(["config", "schema"]);
+  const { written } = await runFakeCli(["config", "init", "-c", "dir"]);
+  const name = /^# yaml-language-server: \$schema=(\S+)\n/.exec(written["dir/config.yml"]!)?.[1];
+  assertEquals([code, written[`dir/${name}`]], [0, out]);
+  assertEquals(JSON.parse(out).title, "Configuration of a Landfall node");
 });

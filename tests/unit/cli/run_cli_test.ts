@@ -57,10 +57,10 @@ const USAGE: readonly (readonly [args: readonly string[], message: string])[] = 
   [[], "no command given"],
   [["rnu"], 'unknown command "rnu" (did you mean run?)'],
   [["frobnicate"], 'unknown command "frobnicate"'],
-  [["config"], "config needs one of init, check, show, diff, reload"],
+  [["config"], "config needs one of init, check, show, schema, diff, reload"],
   [
     ["config", "chek"],
-    'config does not know "chek" but one of init, check, show, diff, reload (did you mean check?)',
+    'config does not know "chek" but one of init, check, show, schema, diff, reload (did you mean check?)',
   ],
   [["run", "--prot", "1"], "unknown flag --prot (did you mean --port?)"],
   [["-x", "run"], "unknown flag -x"],
