@@ -25,6 +25,8 @@ export function checkUpstreams({ upstreams, upstreamRoutes }: Config): Finding[]
     expect(copyTo === null || names.has(copyTo), [...at, "copy_to"], known);
     expect(copyTo !== name, [...at, "copy_to"], "must be another upstream");
     expect((tls.certificate === null) === (tls.privateKey === null), [...at, "tls"], PAIR);
+    const isProxied = upstream.proxy !== null && upstream.proxy !== "none";
+    expect(tls.certificate === null || !isProxied, [...at, "proxy"], NO_PROXY);
     expect(endpoints.length === 0 || endpointsFile === null, [...at, "endpoints_file"], EITHER);
     for (const [index, endpoint] of endpoints.entries()) {
       expect(WHERE.filter((kind) => endpoint[kind] !== null).length === 1, [...at, "endpoints", index], ONE);
@@ -40,5 +42,6 @@ export function checkUpstreams({ upstreams, upstreamRoutes }: Config): Finding[]
 }
 
 const PAIR = "must have certificate and private_key, or neither";
+const NO_PROXY = "must not stand beside tls.certificate, which cannot be shown through a proxy";
 const EITHER = "must not stand beside endpoints";
 const ONE = `must have exactly one of ${WHERE.join(", ")}`;

@@ -2,9 +2,10 @@
  * TLS with a client certificate.
  *
  * Why through `node:tls`: `Deno.startTls` takes no certificate of its own, and `Deno.connectTls` only together with the
- * address as the name to verify. It costs more per byte, so it is used for upstreams that ask for a certificate alone.
+ * address as the name to verify. It costs more per byte, so it is used for upstreams that ask for a certificate alone, and
+ * not through proxies.
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import * as tls from "node:tls";
 import type { Wire } from "./dial.ts";
 import { aborted } from "./upstream_error.ts";
@@ -68,8 +69,9 @@ export class SocketWire implements Wire {
   }
 
   #take(max: number): Uint8Array | null {
-    const { readableLength } = this.socket;
-    return readableLength === 0 ? null : this.socket.read(Math.min(max, readableLength)) as Uint8Array | null;
+    const { socket } = this;
+    // Reading nothing is what makes a socket tell of its end.
+    return socket.read(Math.min(max, socket.readableLength) || undefined) as Uint8Array | null;
   }
 
   #wake(): void {
@@ -78,29 +80,27 @@ export class SocketWire implements Wire {
   }
 }
 
-/** Opens a TCP connection. Rejects with what the socket says. */
-export async function openSocket(hostname: string, port: number, signal: AbortSignal): Promise<SocketWire> {
-  const socket = connect({ host: hostname, port, noDelay: true });
-  await settled(socket, "connect", signal);
-  return new SocketWire(socket);
-}
-
-/** Puts TLS on an open connection on which nothing is read any more. Rejects with what TLS says. */
-export async function secureSocket({ socket }: SocketWire, o: ClientTls, signal: AbortSignal): Promise<Wire> {
-  socket.removeAllListeners("readable");
-  const secure = tls.connect({
-    socket,
+/** Opens a connection with TLS. Rejects with what the socket or TLS says. */
+export async function openSecureSocket(
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+  o: ClientTls,
+  signal: AbortSignal,
+): Promise<Wire> {
+  const socket = tls.connect({
+    host: hostname,
+    port,
     servername: o.serverName,
     ca: [...tls.rootCertificates, ...o.caCerts],
     cert: o.certificate,
     key: o.key,
     ALPNProtocols: ["http/1.1"],
   });
-  await settled(secure, "secureConnect", signal);
-  return new SocketWire(secure);
+  await settled(socket, "secureConnect", signal);
+  socket.setNoDelay(true);
+  return new SocketWire(socket);
 }
 
-function settled(socket: Socket, event: "connect" | "secureConnect", signal: AbortSignal): Promise<void> {
+function settled(socket: Socket, event: "secureConnect", signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onAbort = (): void => {
     socket.destroy();

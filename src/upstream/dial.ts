@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { openSocket, secureSocket } from "./client_certificate.ts";
+import { openSecureSocket } from "./client_certificate.ts";
 import { openTunnel, type ProxySpec } from "./proxy_tunnel.ts";
 import { SilentPeers } from "./silent_peers.ts";
 import { aborted, UpstreamError } from "./upstream_error.ts";
@@ -99,22 +99,10 @@ async function dialWithCertificate(
   o: Required<Pick<DialOptions, "caCerts" | "proxy">> & { certificate: string; key: string },
   signal: AbortSignal,
 ): Promise<Wire> {
-  const { hostname, port } = o.proxy ?? target;
-  const wire = await naming(
-    "connect",
-    `connect to ${hostname}:${port}`,
-    () => openSocket(hostname, port, signal),
-  );
-  if (o.proxy) await tunnel(wire, target, o.proxy, signal);
+  if (o.proxy) throw new UpstreamError("tls", "A client certificate cannot be shown through a proxy");
   const serverName = target.serverName ?? target.hostname;
-  return await naming("tls", `agree on TLS with ${serverName}`, async () => {
-    try {
-      return await secureSocket(wire, { serverName, ...o }, signal);
-    } catch (error) {
-      close(wire);
-      throw error;
-    }
-  });
+  const what = `agree on TLS with ${serverName} at ${target.hostname}:${target.port}`;
+  return await naming("tls", what, () => openSecureSocket(target, { serverName, ...o }, signal));
 }
 
 /** Closes the connection when there is no tunnel in the end. */
