@@ -4,7 +4,7 @@
  */
 import { systemClock } from "../../src/core/clock.ts";
 import { CidrSet } from "../../src/core/cidr.ts";
-import { Submitter } from "../../src/lane/submit.ts";
+import { type RecordSink, Submitter } from "../../src/lane/submit.ts";
 import { App } from "../../src/listener/app.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
 import {
@@ -24,13 +24,15 @@ import { RateLimitTable } from "../../src/projects/rate_limit_table.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
 import { DEFAULT_ITEM_LIMITS } from "../../src/protocol/item_limits.ts";
 import { decodeRequestMeta, xSentryAuth } from "../../src/protocol/request_meta.ts";
-import type { PartitionWriter } from "../../src/spool/partition_writer.ts";
+import { DiskBudget } from "../../src/spool/disk_budget.ts";
+import { LargeUpload } from "../../src/spool/large_upload.ts";
 import type { SpoolRecord } from "../../src/spool/record.ts";
 import { SpoolPressure } from "../../src/spool/spool_pressure.ts";
 import { METRIC_LAYOUT, METRICS } from "../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../src/telemetry/registry.ts";
 import type { StreamResponse } from "../../src/upstream/stream_exchange.ts";
 import { decodeContent } from "../support/decode_content.ts";
+import { SimStorage } from "../support/sim_storage.ts";
 import type { FuzzInput } from "./mutate_request.ts";
 
 const MIB = 1024 * 1024;
@@ -53,6 +55,8 @@ export class FuzzApp {
   readonly #bodies: BodyReader;
   readonly #metrics = new Metrics(METRIC_LAYOUT);
   #records: SpoolRecord[] = [];
+  /** Bodies that have files of their own. */
+  #storage = new SimStorage({});
 
   constructor() {
     const metrics = this.#metrics;
@@ -107,6 +111,7 @@ export class FuzzApp {
   /** Answers one request. Never rejects. */
   async handle(input: FuzzInput): Promise<FuzzAnswer> {
     this.#records = [];
+    this.#storage = new SimStorage({});
     const request = new FuzzRequest(input);
     const faults: string[] = [];
     try {
@@ -121,16 +126,28 @@ export class FuzzApp {
     if (answers !== 1) faults.push(`${answers} answers`);
     if (this.#metrics.read(METRICS.requestsInFlight) !== 0) faults.push("a request is still in flight");
     if (status >= 400 && this.#records.length > 0) faults.push("refused and kept");
-    for (const record of this.#records) faults.push(...faultsOf(record));
+    const large = [...this.#storage.files.values()].map(({ content }) => content);
+    const named = this.#records.filter((record) => record.isLarge);
+    if (large.length !== named.length) faults.push(`${large.length} files for ${named.length} records`);
+    for (const record of this.#records) {
+      faults.push(...faultsOf(record.isLarge ? { ...record, body: large } : record));
+    }
     return { status, body, faults };
   }
 
-  #writer(): PartitionWriter {
+  #writer(): RecordSink {
     const append = (record: SpoolRecord): Promise<void> => {
       this.#records.push(record);
       return Promise.resolve();
     };
-    return { append } as unknown as PartitionWriter;
+    const openLarge = (): Promise<LargeUpload> =>
+      LargeUpload.create({
+        storage: this.#storage,
+        folder: "partition",
+        budget: DiskBudget.create(ENVELOPE_BYTES_MAX * 4),
+        onFailure: () => {},
+      });
+    return { append, openLarge, close: () => Promise.resolve() };
   }
 }
 
