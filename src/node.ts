@@ -23,23 +23,24 @@ import * as options from "./lane/half_options.ts";
 import type { HalfSpawner } from "./lane/half_host.ts";
 import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { GuardControl } from "./lane/guard_control.ts";
+import { type QuotaExchange, sharedQuotas } from "./control/quota_exchange.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
 import { Lane } from "./lane/lane.ts";
 import type { CommonOptions, HalfKind, Ports, ToHalf } from "./lane/messages.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
+import { setNodeGauges } from "./lane/node_gauges.ts";
 import { NodeState } from "./lane/node_state.ts";
 import { NodeUpstreams, type NodeUpstreamsOptions } from "./lane/node_upstreams.ts";
 import { TlsFiles } from "./lane/tls_files.ts";
 import { affectsUpstreams } from "./lane/upstream_plan.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
-import { QuotaCounters } from "./projects/quotas/quota_counters.ts";
 import { ControlBlock } from "./spool/control_block.ts";
 import { DiskBudget } from "./spool/disk_budget.ts";
 import { ProjectBytes } from "./spool/project_bytes.ts";
 import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
 import { SpaceWatch } from "./spool/space_watch.ts";
 import type { Storage } from "./spool/storage.ts";
-import { METRIC_LAYOUT, METRICS } from "./telemetry/catalogue.ts";
+import { METRIC_LAYOUT } from "./telemetry/catalogue.ts";
 import { configureLogging, logger } from "./telemetry/log.ts";
 import { Metrics, MetricsReader } from "./telemetry/registry.ts";
 import { type NodeServer, serveAdmin, serveInternal } from "./lane/node_servers.ts";
@@ -67,7 +68,7 @@ export class Node {
   readonly #own = new Metrics(METRIC_LAYOUT);
   readonly #state = new NodeState();
   readonly #memory: NodeMemory;
-  readonly #quotas = new QuotaCounters();
+  readonly #quotas: QuotaExchange;
   readonly #projects: ProjectDirectory;
   readonly #upstreams: NodeUpstreams;
   /** Null in modes that ask nobody. */
@@ -103,6 +104,7 @@ export class Node {
       apply: (next, changed) => this.#reconfigure(next, changed),
     });
     this.#startedMs = deps.clock.monotonic();
+    this.#quotas = sharedQuotas(loaded, deps.clock, this.#own);
     this.#projects = new ProjectDirectory(loaded, deps.sources, this.#own);
     this.#upstreams = new NodeUpstreams(this.#loaded, {
       ...deps,
@@ -176,6 +178,7 @@ export class Node {
       lanes: this.#lanes.length,
       phase: phases[this.#phase],
       problems,
+      notes: this.#quotas.notes,
       registration: this.#managed?.registration.kind ?? null,
       uptimeSeconds: (this.#deps.clock.monotonic() - this.#startedMs) / 1000,
     };
@@ -311,6 +314,7 @@ export class Node {
         this.#broadcast({ type: "limits", ...learned });
       },
       onOutcomes: (sums) => this.#memory.report(sums, (sums) => this.#lanes[index]?.report(sums) ?? false),
+      onUsage: (usage) => this.#quotas.include(usage),
       onBanned: (ban) => this.guard.takeOver(ban),
     });
   }
@@ -359,13 +363,9 @@ export class Node {
     this.guard.observe(this.#own, this.#budget.bytesUsed / this.#budget.bytesMax);
     const ready = this.#state.ready = this.#phase === "running" && this.#probes().every(({ ok }) => ok);
     this.#state.draining = this.#phase === "draining";
-    this.#own.set(METRICS.ready, ready ? 1 : 0);
     this.#tls.observe(this.#deps.clock.now());
-    this.#own.set(METRICS.buildInfo, 1, VERSION);
-    this.#own.set(METRICS.spoolBytes, this.#budget.bytesUsed);
-    this.#own.set(METRICS.spoolBytesMax, this.#budget.bytesMax);
-    this.#own.set(METRICS.spoolFreeBytes, this.#space?.freeBytes ?? 0);
-    this.#own.set(METRICS.spoolWaiting, this.#waitingRecords);
+    const freeBytes = this.#space?.freeBytes ?? 0;
+    setNodeGauges(this.#own, this.#budget, { ready, freeBytes, waiting: this.#waitingRecords });
   }
 
   async #tick(): Promise<void> {
@@ -388,7 +388,7 @@ export class Node {
     this.#upstreams.stop();
     this.#stopTicking.abort();
     await Promise.all(this.#servers.map((server) => server.close()));
-    await this.guard.close();
+    await Promise.all([this.#quotas.stop(), this.guard.close()]);
     this.#folder?.release();
   }
 

@@ -20,6 +20,8 @@ export interface NodeFacts {
   readonly phase: NodePhase;
   /** Why the node is not ready; empty when it is. */
   readonly problems: readonly string[];
+  /** What goes wrong without keeping the node from traffic. */
+  readonly notes: readonly string[];
   /** State of the registration at the upstream; `null` in modes that need none. */
   readonly registration: "unregistered" | "registered" | "renewing" | "denied" | null;
   readonly uptimeSeconds: number;

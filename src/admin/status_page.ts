@@ -98,7 +98,7 @@ function draw(s, at) {
   byId("version").textContent = s.version;
   byId("phase").textContent = s.forward.outage && s.phase === "ready" ? "ready, upstream down" : s.phase;
   byId("phase").className = "badge " + s.phase;
-  byId("problems").textContent = s.problems.join(", ");
+  byId("problems").textContent = [...s.problems, ...s.notes].join(", ");
   byId("facts").textContent =
     s.mode + " mode → " + s.upstream + " · " + s.lanes + " lane" + (s.lanes === 1 ? "" : "s") + " · up " +
     Math.floor(s.uptimeSeconds / 60) + " min" +

@@ -21,7 +21,13 @@ import {
 import { guardSection } from "./schema/guard_section.ts";
 import { httpSection } from "./schema/http_section.ts";
 import { limitsSection } from "./schema/limits_section.ts";
-import { authSection, cacheSection, outcomesSection, routingSection } from "./schema/project_sections.ts";
+import {
+  authSection,
+  cacheSection,
+  outcomesSection,
+  quotasSection,
+  routingSection,
+} from "./schema/project_sections.ts";
 import { relaySection } from "./schema/relay_section.ts";
 import { upstreamRoutesField, upstreamsField } from "./schema/upstreams_section.ts";
 import { spoolSection } from "./schema/spool_section.ts";
@@ -47,6 +53,7 @@ export const configSchema = section({
   cache: cacheSection,
   auth: authSection,
   outcomes: outcomesSection,
+  quotas: quotasSection,
   metrics: metricsSection,
   sentry: sentrySection,
   processing: foreign(),

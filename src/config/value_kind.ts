@@ -210,6 +210,17 @@ export const upstreamUrl: ValueKind<string> = {
   },
 };
 
+/** `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. */
+export const redisUrl: ValueKind<string> = {
+  form: "URL",
+  rule: "must be a URL of the form redis(s)://[user:password@]host[:port][/database]",
+  read(raw) {
+    const url = typeof raw === "string" ? URL.parse(raw) : null;
+    const isBare = url && url.search === "" && url.hash === "" && /^(\/\d{0,4})?$/.test(url.pathname);
+    return isBare && /^rediss?:$/.test(url.protocol) && url.hostname !== "" ? url.href : undefined;
+  },
+};
+
 /** Where connections go: `host:port`, brackets around an IPv6 address. */
 export const hostPort: ValueKind<{ readonly name: string; readonly port: number }> = {
   form: "host:port",

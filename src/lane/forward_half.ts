@@ -9,7 +9,6 @@ import { SharedPermits } from "../core/shared_permits.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
 import { ItemPolicy } from "../projects/item_policy.ts";
-import { QuotaCounters } from "../projects/quotas/quota_counters.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DeadLetter } from "../spool/dead_letter.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
@@ -29,6 +28,7 @@ import type { ForwardOptions, ForwardSettings } from "./messages.ts";
 import { OutcomeTimer } from "./outcome_reports.ts";
 import { SpoolSource } from "./spool_source.ts";
 import { answerSpoolTask, type SpoolTask } from "./spool_tasks.ts";
+import { QuotaUsageTeller } from "./quota_usage.ts";
 import { WantedKeys } from "./wanted_keys.ts";
 
 /** Kept of the grace time for the checkpoint. */
@@ -41,6 +41,7 @@ interface Running {
   readonly deadLetter: DeadLetter;
   readonly source: SpoolSource;
   readonly wanted: WantedKeys;
+  readonly quotas: QuotaUsageTeller;
   readonly reports: OutcomeTimer | null;
   readonly upstreams: LaneUpstreams;
   readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished" | "hold" | "targetsChanged">;
@@ -110,7 +111,12 @@ async function start(
   const partition = { storage, folder: options.partitionDir, budget, clock, metrics };
   const admission = admissionOf(options, clock.now());
   const ledger = new OutcomeLedger(metrics, options.reports !== null);
-  const policy = new ItemPolicy(new QuotaCounters(options.quotas), () => admission.projects.global.filters);
+  const quotas = new QuotaUsageTeller(
+    options.quotas,
+    clock,
+    options.sharesQuotas ? (usage) => port.post({ type: "usage", usage }) : null,
+  );
+  const policy = new ItemPolicy(quotas.counters, () => admission.projects.global.filters);
   const control = new ControlBlock(options.control);
   const projects = options.projectBytes && new ProjectBytes(options.projectBytes);
   const reader = await PartitionReader.open({
@@ -188,7 +194,7 @@ async function start(
     if (sums.length > 0) port.post({ type: "outcomes", sums });
   };
   const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
-  return { settings, admission, reader, deadLetter, forwarder, source, upstreams, wanted, reports };
+  return { settings, admission, reader, deadLetter, forwarder, source, upstreams, wanted, quotas, reports };
 }
 
 /** A damaged record cannot say what it was; it is counted as one of unknown kind. A torn tail was never acknowledged. */
@@ -204,10 +210,11 @@ async function doSpoolTask(deadLetter: DeadLetter, task: SpoolTask) {
 
 /** Requests under way finish, as far as the time allows; what is unsent stays on disk. */
 async function stop(
-  { forwarder, deadLetter, reader, wanted, reports }: Running,
+  { forwarder, deadLetter, reader, wanted, quotas, reports }: Running,
   graceMs: number,
 ): Promise<void> {
   wanted.close();
+  quotas.close();
   await forwarder.stop(Math.max(0, graceMs - CHECKPOINT_SHARE_MS));
   await reports?.close();
   await deadLetter.close();

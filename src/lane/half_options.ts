@@ -49,11 +49,12 @@ export function connectionsPerLane({ limits, lanes }: Config): number {
 
 /** What both halves are told of relays that send, and of outcomes. */
 export function policyOptions(
-  { config: { auth, outcomes } }: LoadedConfig,
-): Pick<CommonOptions, "reports" | "senders"> {
+  { config: { auth, outcomes, quotas } }: LoadedConfig,
+): Pick<CommonOptions, "reports" | "senders" | "sharesQuotas"> {
   const internalKeys = auth.staticRelays.filter(({ internal }) => internal).map(({ publicKey }) => publicKey);
   return {
     reports: outcomes.emitOutcomes === false ? null : { intervalMs: outcomes.reportInterval },
+    sharesQuotas: quotas.store !== null,
     senders: { internalKeys, signatureAgeMsMax: auth.signatureMaxAge },
   };
 }

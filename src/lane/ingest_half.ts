@@ -21,7 +21,6 @@ import { buildGuard } from "./build_guard.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
 import { ItemPolicy } from "../projects/item_policy.ts";
-import { QuotaCounters } from "../projects/quotas/quota_counters.ts";
 import { decodeRequestMeta } from "../protocol/request_meta.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
@@ -44,6 +43,7 @@ import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
 import { OutcomeTimer, spoolReports } from "./outcome_reports.ts";
 import { type RecordSink, Submitter } from "./submit.ts";
+import { QuotaUsageTeller } from "./quota_usage.ts";
 import { WantedKeys } from "./wanted_keys.ts";
 
 const log = logger("lane");
@@ -60,6 +60,7 @@ interface Running {
   readonly passing: PassingOn;
   readonly desk: RelayDesk;
   readonly wanted: WantedKeys;
+  readonly quotas: QuotaUsageTeller;
   readonly ledger: OutcomeLedger;
   readonly reports: OutcomeTimer | null;
 }
@@ -111,6 +112,7 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
       running?.shedding.close();
       running?.desk.close();
       running?.wanted.close();
+      running?.quotas.close();
       running?.reports?.cancel();
       void running?.listener.close(0);
       void running?.sink.close();
@@ -185,6 +187,11 @@ async function start(
     fullLimit: (nowMs: number) => spoolPressure.fullLimit(nowMs),
   };
   const itemLimits = settings.view((current) => current.itemLimits);
+  const quotas = new QuotaUsageTeller(
+    options.quotas,
+    clock,
+    options.sharesQuotas ? (usage) => port.post({ type: "usage", usage }) : null,
+  );
   const wanted = new WantedKeys({ clock, tell: (keys) => port.post({ type: "wanted", keys }) });
   admission.projects.onStale = (key) => wanted.want(key);
   const ingress = new Submitter({
@@ -194,7 +201,7 @@ async function start(
     clock,
     metrics,
     ledger,
-    policy: new ItemPolicy(new QuotaCounters(options.quotas), () => admission.projects.global.filters),
+    policy: new ItemPolicy(quotas.counters, () => admission.projects.global.filters),
     itemLimits,
     get acceptUnknownItems() {
       return settings.current.acceptUnknownItems;
@@ -273,6 +280,7 @@ async function start(
     shedding,
     passing,
     wanted,
+    quotas,
     desk,
     ledger,
     reports,
@@ -285,7 +293,7 @@ function joined(some: readonly RateLimit[], more: readonly RateLimit[]): readonl
 
 /** Bodies that are being read finish, their answers leave, the upstream's included, and the spool is closed with all of it on disk. */
 async function stop(
-  { listener, shedding, passing, sink, wanted, desk, reports }: Running,
+  { listener, shedding, passing, sink, wanted, quotas, desk, reports }: Running,
   clock: Clock,
   graceMs: number,
 ): Promise<void> {
@@ -297,6 +305,7 @@ async function stop(
   passing.close();
   desk.close();
   wanted.close();
+  quotas.close();
   await reports?.close();
   await sink.close();
 }

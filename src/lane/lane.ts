@@ -11,6 +11,7 @@
 import { Backoff } from "../core/backoff.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { RelayAnswer, RelayQuestion } from "../protocol/relay_question.ts";
+import type { QuotaUsage } from "../projects/quotas/quota_counters.ts";
 import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
 import type { RuleBan } from "../guard/ban_table.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
@@ -61,6 +62,8 @@ export interface LaneOptions {
   onRelay?(question: RelayQuestion, answer: (answer: RelayAnswer) => void): void;
   /** A rule of the guard banned a client. */
   onBanned?(ban: RuleBan): void;
+  /** What quotas admitted. */
+  onUsage?(usage: readonly QuotaUsage[]): void;
   /** A forward half counted outcomes that are to be reported. */
   onOutcomes?(sums: readonly OutcomeSum[]): void;
   /** A half needs the states of these keys. */
@@ -224,6 +227,8 @@ export class Lane {
         return this.#onDeath(kind, host, message.message);
       case "limits":
         return this.#o.onLimits(message);
+      case "usage":
+        return this.#o.onUsage?.(message.usage);
       case "outcomes":
         return this.#o.onOutcomes?.(message.sums);
       case "banned":

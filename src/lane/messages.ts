@@ -14,6 +14,7 @@ import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
 import type { GlobalConfig } from "../projects/global_config.ts";
+import type { QuotaUsage } from "../projects/quotas/quota_counters.ts";
 import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
 import type { RelaySenders } from "../projects/sender_check.ts";
 import type { RelayIdentity } from "../upstream/request_signer.ts";
@@ -50,6 +51,8 @@ export interface CommonOptions {
   readonly nodeState: SharedArrayBuffer;
   /** Counters of quotas, shared by the node. */
   readonly quotas: SharedArrayBuffer;
+  /** Whether what was admitted by quotas is to be told. */
+  readonly sharesQuotas: boolean;
   /** How outcomes are told to the upstream; `null`: they are not. */
   readonly reports: { readonly intervalMs: number } | null;
   readonly upstreams: UpstreamSnapshot;
@@ -208,6 +211,8 @@ export type FromHalf =
   /** Records wait for the states of these keys, or were taken without them; told again while that is so. */
   | { readonly type: "wanted"; readonly keys: readonly string[] }
   | RelayQuestionMessage
+  /** What quotas admitted. */
+  | { readonly type: "usage"; readonly usage: readonly QuotaUsage[] }
   /** Of a forward half, which cannot write to the spool. */
   | { readonly type: "outcomes"; readonly sums: readonly OutcomeSum[] }
   | SpoolAnswerMessage

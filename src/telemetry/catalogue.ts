@@ -259,6 +259,10 @@ export const METRICS = {
   projectsCached: gauge("projects_cached", "Keys in the project cache, by what is known of them.", {
     state: ["enabled", "disabled", "pending", "other"],
   }),
+  quotaExchanges: counter("quota_exchanges", "Exchanges of quotas with `quotas.store`.", {
+    result: ["ok", "error"],
+  }),
+  quotaStoreUp: gauge("quota_store_up", "1 while quotas are shared through `quotas.store`."),
   projectFilesWrong: gauge(
     "project_files_wrong",
     "Problems in the files in `projects`; what a file said before stays in force.",

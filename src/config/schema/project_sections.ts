@@ -1,6 +1,6 @@
 import { field, section } from "../config_field.ts";
 import { staticRelays } from "../static_relays.ts";
-import { anything, choice, count, duration, flag, nullable, orWord, text } from "../value_kind.ts";
+import { anything, choice, count, duration, flag, nullable, orWord, redisUrl, text } from "../value_kind.ts";
 
 const none = { about: "", effect: "none" } as const;
 const ignored = () => field(anything, { ...none, default: null });
@@ -114,6 +114,16 @@ export const outcomesSection = section({
   batch_interval: field(duration({ unit: "ms" }), { ...none, default: 500 }),
   source: field(nullable(text), { ...none, default: null }),
   aggregator: ignored(),
+});
+
+/** `quotas`. */
+export const quotasSection = section({
+  store: field(nullable(redisUrl), {
+    default: null,
+    effect: "restart",
+    about: "Redis or Valkey through which the nodes of a PoP share quotas, `redis://` or `rediss://`; " +
+      "while it is away each node counts for itself",
+  }),
 });
 
 /** `routing` (control reference, section 2). */

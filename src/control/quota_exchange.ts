@@ -1,0 +1,190 @@
+/**
+ * Quotas shared by the nodes of a PoP, through a store that all of them reach (`quotas.store`).
+ *
+ * Lanes count in the node's shared memory and tell what they admitted in batches; every {@link INTERVAL_MS} this node's
+ * sums of the windows that changed go to the store, and those of the other nodes come back into the shared memory. The
+ * store is never on the way of an envelope.
+ *
+ * Each node writes its own sum of a window into a field of its own, so that an exchange whose answer got lost can be
+ * repeated: nothing is counted twice, and nothing forgotten.
+ *
+ * Accuracy: a node knows of the others what they had admitted one exchange ago, so all of them together may admit
+ * beyond the limit what they admit within one exchange: about half a second. While the store is away every node
+ * enforces the limit for itself, which is at most the limit times the nodes; what it admitted meanwhile is told later.
+ *
+ * Limits: {@link WINDOWS_MAX} windows are followed; of more the node counts for itself.
+ */
+import type { LoadedConfig } from "../config/load_config.ts";
+import { Backoff } from "../core/backoff.ts";
+import type { Clock } from "../core/clock.ts";
+import { QuotaCounters, type QuotaUsage } from "../projects/quotas/quota_counters.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import { openRedisStore } from "./redis_store.ts";
+
+const log = logger("quotas");
+
+const INTERVAL_MS = 200;
+const EXCHANGE_MS_MAX = 2000;
+const RETRY_MS_MAX = 5000;
+const WINDOWS_MAX = 65_536;
+/** Windows per round trip. */
+const BATCH_MAX = 1000;
+/** How long a window stays in the store after its end, because clocks of nodes differ. */
+const KEEP_MS = 60_000;
+
+/** A node's sum of one window. */
+export interface WindowSum {
+  /** Names quota, owner and window; the same on all nodes. */
+  readonly name: string;
+  readonly quantity: number;
+  readonly keepMs: number;
+}
+
+/** A store that nodes share. */
+export interface QuotaStore {
+  /** Writes sums of `node`; the totals of all nodes, in the same order. Rejects when the store is away. */
+  exchange(node: string, sums: readonly WindowSum[]): Promise<readonly number[]>;
+  close(): void;
+}
+
+interface OwnWindow {
+  readonly usage: QuotaUsage;
+  sum: number;
+}
+
+/** Options of {@link QuotaExchange}. */
+export interface QuotaExchangeOptions {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Connects to the store; null when nothing is shared. */
+  readonly open: (() => Promise<QuotaStore>) | null;
+}
+
+/** Counters of a node's quotas, and their exchange with other nodes. */
+export class QuotaExchange {
+  readonly #o: QuotaExchangeOptions;
+  readonly #counters = new QuotaCounters();
+  readonly #node = crypto.randomUUID();
+  readonly #windows = new Map<string, OwnWindow>();
+  readonly #changed = new Set<string>();
+  readonly #stop = new AbortController();
+  readonly #backoff = new Backoff({ baseMs: INTERVAL_MS, factor: 2, maxMs: RETRY_MS_MAX, jitter: 0.3 });
+  #store: QuotaStore | null = null;
+  #isAway = false;
+  #running: Promise<void> | null = null;
+
+  constructor(options: QuotaExchangeOptions) {
+    this.#o = options;
+    if (options.open) this.#running = this.#run();
+  }
+
+  /** Shared memory of the counters, for the lanes. */
+  get buffer(): SharedArrayBuffer {
+    return this.#counters.buffer;
+  }
+
+  /** What operators should know, in words. */
+  get notes(): readonly string[] {
+    return this.#isAway ? ["the store of quotas is away: they are counted by this node alone"] : [];
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    this.#store?.close();
+  }
+
+  /** Takes what lanes admitted. */
+  include(usages: readonly QuotaUsage[]): void {
+    for (const usage of usages) {
+      const name = `${usage.name}:${usage.window}`;
+      const known = this.#windows.get(name);
+      if (known) known.sum += usage.quantity;
+      else if (this.#windows.size < WINDOWS_MAX) this.#windows.set(name, { usage, sum: usage.quantity });
+      else continue;
+      this.#changed.add(name);
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const { clock } = this.#o;
+    while (!signal.aborted) {
+      await clock.sleep(this.#isAway ? this.#backoff.next() : INTERVAL_MS, signal);
+      this.#forgetOver();
+      if (this.#store && this.#changed.size === 0) continue;
+      await this.#exchange();
+    }
+    // What was admitted last is told, too, so that the others need not learn it from a node that comes back.
+    if (this.#store && this.#changed.size > 0) await this.#exchange();
+  }
+
+  async #exchange(): Promise<void> {
+    const { metrics } = this.#o;
+    try {
+      if (this.#store === null) {
+        this.#store = await this.#within(this.#o.open!());
+        // It may have forgotten everything.
+        for (const name of this.#windows.keys()) this.#changed.add(name);
+      }
+      while (this.#changed.size > 0) await this.#exchangeSome([...this.#changed].slice(0, BATCH_MAX));
+      if (this.#isAway) log.info("quotas are shared again");
+      this.#isAway = false;
+      this.#backoff.reset();
+      metrics.add(METRICS.quotaExchanges, 1, "ok");
+    } catch (error) {
+      this.#store?.close();
+      this.#store = null;
+      if (!this.#isAway) {
+        log.error("the store of quotas is away, this node counts for itself: {error}", { error });
+      }
+      this.#isAway = true;
+      metrics.add(METRICS.quotaExchanges, 1, "error");
+    }
+    metrics.set(METRICS.quotaStoreUp, this.#isAway ? 0 : 1);
+  }
+
+  async #exchangeSome(names: readonly string[]): Promise<void> {
+    const nowMs = this.#o.clock.now();
+    const windows = names.map((name) => this.#windows.get(name)!);
+    const sums = windows.map(({ usage, sum }, index): WindowSum => ({
+      name: names[index]!,
+      quantity: sum,
+      keepMs: Math.max(0, usage.windowEndMs - nowMs) + KEEP_MS,
+    }));
+    const totals = await this.#within(this.#store!.exchange(this.#node, sums));
+    for (const [index, { usage, sum }] of windows.entries()) {
+      const { quantity, name } = sums[index]!;
+      this.#counters.learn(usage.name, usage.window, Math.max(0, totals[index]! - quantity), nowMs);
+      if (sum === quantity) this.#changed.delete(name);
+    }
+  }
+
+  /** A store that does not answer is away. */
+  async #within<T>(promise: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const timer = this.#o.clock.after(EXCHANGE_MS_MAX, () => late.reject(new Error("no answer in time")));
+    try {
+      return await Promise.race([promise, late.promise]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #forgetOver(): void {
+    const nowMs = this.#o.clock.now();
+    for (const [name, { usage }] of this.#windows) {
+      if (usage.windowEndMs + KEEP_MS > nowMs) continue;
+      this.#windows.delete(name);
+      this.#changed.delete(name);
+    }
+  }
+}
+
+/** Counters of quotas, shared through `quotas.store` if there is one. */
+export function sharedQuotas({ config }: LoadedConfig, clock: Clock, metrics: Metrics): QuotaExchange {
+  const { store } = config.quotas;
+  return new QuotaExchange({ clock, metrics, open: store === null ? null : () => openRedisStore(store) });
+}
