@@ -37,22 +37,24 @@ export class LoadConnection {
   readonly #buffer = new Uint8Array(16 * 1024);
   readonly #decoder = new TextDecoder();
 
-  private constructor(private readonly socket: Deno.TcpConn) {}
+  private constructor(private readonly target: LoadTarget, private socket: Deno.TcpConn) {}
 
-  static async connect({ hostname, port }: LoadTarget): Promise<LoadConnection> {
-    const socket = await Deno.connect({ hostname, port });
-    socket.setNoDelay(true);
-    return new LoadConnection(socket);
+  static async connect(target: LoadTarget): Promise<LoadConnection> {
+    return new LoadConnection(target, await open(target));
   }
 
-  /** Sends a request and waits for all of its answer. @returns whether that was 200 */
+  /** Sends a request and waits for all of its answer. @returns whether that was 200; false when the server closed */
   async exchange(request: Uint8Array): Promise<boolean> {
     const { socket } = this;
     for (let written = 0; written < request.length;) written += await socket.write(request.subarray(written));
     let answer = "";
     for (;;) {
       const n = await socket.read(this.#buffer);
-      if (n === null) throw new Error("connection closed");
+      if (n === null) {
+        this.socket.close();
+        this.socket = await open(this.target);
+        return false;
+      }
       answer += this.#decoder.decode(this.#buffer.subarray(0, n), { stream: true });
       const end = answer.indexOf("\r\n\r\n");
       if (end < 0) continue;
@@ -65,6 +67,12 @@ export class LoadConnection {
   close(): void {
     this.socket.close();
   }
+}
+
+async function open({ hostname, port }: LoadTarget): Promise<Deno.TcpConn> {
+  const socket = await Deno.connect({ hostname, port });
+  socket.setNoDelay(true);
+  return socket;
 }
 
 /** Prints what was measured as one line of JSON, which is a `Load`. */
