@@ -68,9 +68,9 @@ export async function submitLargeEnvelope(
   try {
     const upload = await ingress.openLarge();
     try {
-      for await (const chunks of stream.pieces()) {
-        await upload.write(chunks);
-        for (const chunk of chunks) await (gunzip ? gunzip.write(chunk) : scanner.push(chunk));
+      for await (const piece of stream.pieces()) {
+        await upload.write([piece]);
+        await (gunzip ? gunzip.write(piece) : scanner.push(piece));
         screen();
       }
       await gunzip?.end();

@@ -33,34 +33,59 @@ export class LargeStream {
   }
 
   /**
-   * The bytes as received, gathered; to be read once. A slow reader slows the client down.
+   * The bytes as received, gathered; to be read once. A piece is good until the next is asked for, and a slow reader slows the
+   * client down.
    *
    * @throws {RequestError} 400, 408 or 413
    */
-  async *pieces(): AsyncGenerator<readonly Uint8Array[]> {
+  async *pieces(): AsyncGenerator<Uint8Array> {
     const { request, limit, first, track, onEnd } = this.#o;
     const done = track();
-    let [total, gathered, isEnded] = [0, 0, false];
-    let chunks: Uint8Array[] = [];
-    const take = (chunk: Uint8Array): boolean => {
-      total += chunk.length;
-      gathered += chunk.length;
-      chunks.push(chunk);
-      return total <= limit && gathered < GATHER_BYTES;
-    };
+    const gathered = new Gathered();
+    let [total, isEnded] = [0, false];
+    const take = (chunk: Uint8Array): boolean => (total += chunk.length) <= limit && gathered.add(chunk);
     try {
-      for (const chunk of first) take(chunk);
-      while (!isEnded) {
-        if (gathered < GATHER_BYTES) isEnded = await request.chunks(take);
-        if (total > limit) throw lengthExceeded();
-        yield chunks;
-        [chunks, gathered] = [[], 0];
+      for (const chunk of first) {
+        total += chunk.length;
+        yield chunk;
       }
+      while (!isEnded && total <= limit) {
+        isEnded = await request.chunks(take);
+        if (total <= limit) yield* gathered.take();
+      }
+      if (total > limit) throw lengthExceeded();
     } catch (error) {
       throw error instanceof BodyError ? unreadable(error) : error;
     } finally {
       onEnd(total);
       done();
     }
+  }
+}
+
+/**
+ * Chunks in one piece of memory that is used again and again. What chunks come in is often much larger than what they hold,
+ * and the collector of garbage knows neither how much that is nor that it is urgent.
+ */
+class Gathered {
+  readonly #buffer = new Uint8Array(GATHER_BYTES);
+  #bytes = 0;
+  /** What did not fit in. */
+  #rest: Uint8Array | null = null;
+
+  /** Adds a chunk; false when nothing more fits in. */
+  add(chunk: Uint8Array): boolean {
+    const room = GATHER_BYTES - this.#bytes;
+    this.#buffer.set(room < chunk.length ? chunk.subarray(0, room) : chunk, this.#bytes);
+    this.#bytes += Math.min(room, chunk.length);
+    if (room < chunk.length) this.#rest = chunk.subarray(room);
+    return this.#bytes < GATHER_BYTES;
+  }
+
+  /** What was gathered; then it is empty. */
+  *take(): Generator<Uint8Array> {
+    if (this.#bytes > 0) yield this.#buffer.subarray(0, this.#bytes);
+    if (this.#rest !== null) yield this.#rest;
+    [this.#bytes, this.#rest] = [0, null];
   }
 }

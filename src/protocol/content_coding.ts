@@ -3,6 +3,8 @@
  *
  * gzip, deflate and br go through the runtime's streams. zstd has none that can be trusted (`zstd.ts`): it is encoded
  * piece by piece, each a frame of its own, which decoders take as one body; decoding takes all of it at once.
+ *
+ * A piece, put in or got out, is good until the next is asked for, so that whoever reads a file needs one piece of memory.
  */
 import { Readable, type Transform } from "node:stream";
 import * as zlib from "node:zlib";
@@ -49,7 +51,7 @@ export function encodeChunks(chunks: Chunks, encoding: BodyEncoding): Chunks {
 
 async function* decodeAtOnce(chunks: Chunks, max: number): AsyncGenerator<Uint8Array> {
   const received: Uint8Array[] = [];
-  for await (const chunk of chunks) received.push(chunk);
+  for await (const chunk of chunks) received.push(chunk.slice());
   yield decodeZstd(concatBytes(received), max);
 }
 
@@ -57,8 +59,13 @@ async function* zstdFramesOf(chunks: Chunks): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) if (chunk.length > 0) yield encodeZstd(chunk);
 }
 
+/** Streams read ahead. */
+async function* copied(chunks: Chunks): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield chunk.slice();
+}
+
 async function* through(chunks: Chunks, coder: Transform): AsyncGenerator<Uint8Array> {
-  const source = Readable.from(chunks, { objectMode: false });
+  const source = Readable.from(copied(chunks), { objectMode: false });
   source.on("error", (error) => coder.destroy(error));
   try {
     for await (const chunk of source.pipe(coder)) yield chunk;

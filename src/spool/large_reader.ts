@@ -8,7 +8,8 @@ export class LargeBodyLost extends Error {
 }
 
 /**
- * A large body from its start, in pieces, read as fast as they are taken.
+ * A large body from its start, in pieces, read as fast as they are taken. A piece is good until the next is asked for: all
+ * are read into the same memory, since the collector of garbage is in no hurry with buffers.
  *
  * The last piece comes only after the checksum of all was found right, so whoever passes pieces on has never passed on
  * a whole damaged body.
@@ -29,8 +30,9 @@ export async function* readLargeBody(
   try {
     if (await file.size() !== bytes) throw new LargeBodyLost(`${path} is not of the length it had`);
     let sum = 0;
+    const buffer = new Uint8Array(Math.min(LARGE_PIECE_BYTES, bytes));
     for (let at = 0; at < bytes;) {
-      const into = new Uint8Array(Math.min(LARGE_PIECE_BYTES, bytes - at));
+      const into = buffer.subarray(0, bytes - at);
       const read = await file.read(into, at);
       if (read === 0) throw new LargeBodyLost(`${path} ends too early`);
       const piece = into.subarray(0, read);

@@ -82,15 +82,16 @@ export class LargeUpload {
   }
 
   /**
-   * What was written so far, from the start.
+   * What was written so far, from the start; a piece is good until the next is asked for.
    *
    * @throws {SpoolError} `io_error`
    */
   async *read(): AsyncGenerator<Uint8Array> {
     const file = await this.#guarded(() => this.#o.storage.open(this.#path, "read"));
     try {
+      const piece = new Uint8Array(Math.min(LARGE_PIECE_BYTES, this.#bytes));
       for (let at = 0; at < this.#bytes;) {
-        const into = new Uint8Array(Math.min(LARGE_PIECE_BYTES, this.#bytes - at));
+        const into = piece.subarray(0, this.#bytes - at);
         const read = await this.#guarded(() => file.read(into, at));
         if (read === 0) throw new SpoolError("io_error", `${this.#path}: ends too early`);
         at += read;

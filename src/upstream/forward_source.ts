@@ -5,7 +5,10 @@ import type { ForwardResult } from "./classify.ts";
 export interface StreamedBody {
   /** Length in bytes. */
   readonly bytes: number;
-  /** Its pieces from the start; each call reads it anew. Throws {@link BodyLostError} before the last piece. */
+  /**
+   * Its pieces from the start, each good until the next is asked for; each call reads it anew. Throws {@link BodyLostError}
+   * before the last piece.
+   */
   readonly chunks: () => AsyncIterable<Uint8Array>;
 }
 

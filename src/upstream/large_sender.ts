@@ -133,7 +133,8 @@ async function* aged(chunks: Chunks, heldMs: number): AsyncGenerator<Uint8Array>
       yield chunk;
       continue;
     }
-    start.push(chunk);
+    // Good only until the next is asked for.
+    start.push(chunk.slice());
     if (!hasPassedHead(scanner, chunk)) continue;
     const bytes = concatBytes(start);
     yield ageEnvelope(bytes, heldMs) ?? bytes;

@@ -65,7 +65,7 @@ export async function runFakeCli(
     async writeNewFrom(path, content) {
       if (o.files?.[path] !== undefined) throw new Deno.errors.AlreadyExists(path);
       const pieces: Uint8Array[] = [];
-      for await (const piece of content) pieces.push(piece);
+      for await (const piece of content) pieces.push(piece.slice());
       written[path] = fromUtf8(concatBytes(pieces));
     },
     confirm(question) {

@@ -64,7 +64,7 @@ export class FakeIngress implements Ingress {
   /** Remembered as if it had been held, with its header as it is to be. */
   async submitLarge({ meta, body, headers }: LargeSubmission): Promise<readonly RateLimit[]> {
     const received: Uint8Array[] = [];
-    for await (const chunk of body.read()) received.push(chunk);
+    for await (const chunk of body.read()) received.push(chunk.slice());
     const bytes = concatBytes(received);
     const read = parseEnvelope(decodeContent(bytes, meta.contentEncoding));
     const envelope = headers ? parseEnvelope(concatBytes(rewriteEnvelope(read, { headers }))) : read;

@@ -144,7 +144,7 @@ export async function appendLarge(
 export async function whole(reader: PartitionReader, record: StoredRecord): Promise<StoredRecord> {
   if (record.large === null) return record;
   const pieces: Uint8Array[] = [];
-  for await (const piece of reader.readLarge(record.large)) pieces.push(piece);
+  for await (const piece of reader.readLarge(record.large)) pieces.push(piece.slice());
   return { ...record, body: concatBytes(pieces) };
 }
 

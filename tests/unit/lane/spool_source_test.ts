@@ -127,7 +127,8 @@ async function fixture(projects: ProjectTable) {
 
 /** What would be sent, decoded. */
 async function sentOf({ stream, meta }: Job): Promise<string> {
-  const chunks = await Array.fromAsync(decodeChunks(stream!.chunks(), meta.contentEncoding, 1 << 20));
+  const decoded = decodeChunks(stream!.chunks(), meta.contentEncoding, 1 << 20);
+  const chunks = await Array.fromAsync(decoded, (chunk) => chunk.slice());
   return new TextDecoder().decode(concatBytes(chunks));
 }
 

@@ -1,7 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { DiskBudget } from "../../../src/spool/disk_budget.ts";
 import { SpaceWatch } from "../../../src/spool/space_watch.ts";
+import { encodeLargeBody, type LargeBody, largePath } from "../../../src/spool/large_body.ts";
 import { segmentPath } from "../../../src/spool/segment_name.ts";
+import { spoolBytes } from "../../../src/spool/spool_folder.ts";
 import { SpoolError } from "../../../src/spool/spool_error.ts";
 import { SimStorage } from "../../support/sim_storage.ts";
 import { closePartition, numbered, openPartition, PARTITION, readAll } from "../../support/spool_fixture.ts";
@@ -43,6 +45,34 @@ Deno.test("SpaceWatch: without a bound the volume is only measured, and one that
   storage.fault = () => null;
   await watch.look();
   assertEquals([watch.freeBytes, watch.isLow], [100, false]);
+});
+
+Deno.test("SpaceWatch: large bodies deleted with their partition leave the budget once, also when their records end", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage);
+  const { budget, writer, reader } = partition;
+  const watch = new SpaceWatch({ storage, partitions: [PARTITION], budget, freeBytesMin: 0 });
+  const kept: LargeBody[] = [];
+  for (let number = 0; number < 3; number++) {
+    const upload = await writer.openLarge();
+    for (let piece = 0; piece < 4; piece++) await upload.write([new Uint8Array(MIB)]);
+    const body = await upload.seal();
+    kept.push(body);
+    await writer.append({ ...numbered(number, 10), body: [encodeLargeBody(body)], isLarge: true });
+    upload.keep();
+  }
+  const arriving = await writer.openLarge();
+  await arriving.write([new Uint8Array(2 * MIB)]);
+  assertEquals(budget.bytesUsed, storage.bytes);
+  await storage.remove(largePath(PARTITION, kept[0]!.name));
+  await storage.remove(largePath(PARTITION, kept[1]!.name));
+  for (let look = 0; look < 100; look++) await watch.look();
+  assertEquals(budget.bytesUsed, storage.bytes);
+  // The records of those that are gone end all the same, and give nothing back twice.
+  for (let record = await reader.next(); record; record = await reader.next()) reader.settle(record.position);
+  await arriving.discard();
+  await closePartition(partition);
+  assertEquals(budget.bytesUsed, await spoolBytes(storage, [PARTITION]));
 });
 
 Deno.test("SpaceWatch: files deleted under the node leave the budget; what is being written stays", async () => {
