@@ -17,7 +17,7 @@ import type { SpaceBudget } from "./disk_budget.ts";
 import { type LargeBody, largePath, removeIfThere } from "./large_body.ts";
 import { RangeSet } from "./range_set.ts";
 import { segmentPath } from "./segment_name.ts";
-import { type Storage, StorageError } from "./storage.ts";
+import type { Storage } from "./storage.ts";
 
 /** Times longer than the last checkpoint took that the next one waits at least. */
 const WRITE_PAUSES = 20;
@@ -169,16 +169,13 @@ export class SegmentLedger {
     const failures: unknown[] = [];
     for (const [number, end] of [...this.#finished]) {
       try {
-        await storage.remove(segmentPath(folder, number));
+        // What somebody else deleted leaves the budget when the spool is measured (space_watch.ts).
+        if (await removeIfThere(storage, segmentPath(folder, number))) budget.release(end);
+        this.#finished.delete(number);
+        this.#segments.delete(number);
       } catch (error) {
-        if (!StorageError.isNotFound(error)) {
-          failures.push(error);
-          continue;
-        }
+        failures.push(error);
       }
-      budget.release(end);
-      this.#finished.delete(number);
-      this.#segments.delete(number);
     }
     return failures;
   }
@@ -188,7 +185,6 @@ export class SegmentLedger {
     const failures: unknown[] = [];
     for (const body of bodies) {
       try {
-        // What somebody else deleted leaves the budget when the spool is measured (space_watch.ts).
         if (await removeIfThere(storage, largePath(folder, body.name))) budget.release(body.bytes);
       } catch (error) {
         this.#bodies.push(body);
