@@ -10,7 +10,6 @@
  */
 import { VERSION } from "./core/version.ts";
 import type { Clock } from "./core/clock.ts";
-import { createPermits } from "./core/shared_permits.ts";
 import type { LoadedConfig } from "./config/load_config.ts";
 import type { ConfigSources } from "./config/config_sources.ts";
 import type { KeyChange } from "./config/config_change.ts";
@@ -18,15 +17,14 @@ import { ConfigControl, type ReloadResult, type ReloadTrigger } from "./control/
 import { adminApp } from "./admin/admin_app.ts";
 import { type Probe, readinessProbes } from "./admin/readiness.ts";
 import { type NodeFacts, type NodeStatus, nodeStatus } from "./admin/node_status.ts";
-import { type ConnectionCounts, createConnectionCounts } from "./listener/connection_gate.ts";
 import * as options from "./lane/half_options.ts";
 import type { HalfSpawner } from "./lane/half_host.ts";
 import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { GuardControl } from "./lane/guard_control.ts";
 import { type QuotaExchange, sharedQuotas } from "./control/quota_exchange.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
-import { Lane } from "./lane/lane.ts";
-import type { CommonOptions, HalfKind, Ports, ToHalf } from "./lane/messages.ts";
+import { Lanes } from "./lane/lanes.ts";
+import type { Ports } from "./lane/messages.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
 import { setNodeGauges } from "./lane/node_gauges.ts";
 import { NodeState } from "./lane/node_state.ts";
@@ -34,9 +32,7 @@ import { NodeUpstreams, type NodeUpstreamsOptions } from "./lane/node_upstreams.
 import { TlsFiles } from "./lane/tls_files.ts";
 import { affectsUpstreams } from "./lane/upstream_plan.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
-import { ControlBlock } from "./spool/control_block.ts";
 import { DiskBudget } from "./spool/disk_budget.ts";
-import { ProjectBytes } from "./spool/project_bytes.ts";
 import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
 import { SpaceWatch } from "./spool/space_watch.ts";
 import type { Storage } from "./spool/storage.ts";
@@ -74,13 +70,9 @@ export class Node {
   /** Null in modes that ask nobody. */
   readonly #managed: ManagedMode | null;
   readonly #tls: TlsFiles;
-  readonly #connectionCounts: ConnectionCounts;
-  readonly #lanes: Lane[] = [];
-  readonly #controls: ControlBlock[] = [];
+  readonly #lanes: Lanes;
   readonly #servers: NodeServer[] = [];
   readonly #stopTicking = new AbortController();
-  readonly #permits: SharedArrayBuffer;
-  readonly #projectBytes: ProjectBytes | null;
   readonly #startedMs: number;
   #folder: SpoolFolder | null = null;
   #budget: DiskBudget;
@@ -94,8 +86,6 @@ export class Node {
       log.warn("this runtime cannot share a port: one lane", { asked: loaded.config.lanes });
     }
     this.#deps = deps;
-    this.#permits = createPermits(loaded.config.limits.maxConcurrentRequests, lanes);
-    this.#projectBytes = loaded.config.spool.projectShare < 1 ? ProjectBytes.create(lanes) : null;
     this.#config = new ConfigControl({
       loaded,
       clock: deps.clock,
@@ -110,16 +100,30 @@ export class Node {
       ...deps,
       metrics: this.#own,
       reader: this.metrics,
-      onSnapshot: (snapshot) => this.#broadcast({ type: "upstreams", snapshot }),
+      onSnapshot: (snapshot) => this.#lanes.broadcast({ type: "upstreams", snapshot }),
     });
     this.#managed = this.#projects.fetched = this.#createManaged();
     this.guard = new GuardControl(this.#loaded.config, deps.clock, this.metrics);
     this.#budget = DiskBudget.create(loaded.config.spool.envelopes.maxDiskSize);
     this.#tls = new TlsFiles(loaded, this.#own);
     this.#ports = { plain: loaded.config.relay.port, tls: loaded.config.relay.tlsPort };
-    this.#connectionCounts = createConnectionCounts(lanes * options.connectionsPerLane(this.#loaded.config));
     this.metrics.include(this.#own.buffer);
     this.#memory = new NodeMemory(loaded.config.spool.envelopes.path);
+    this.#lanes = new Lanes({
+      clock: deps.clock,
+      spawn: deps.spawn,
+      metrics: this.#own,
+      reader: this.metrics,
+      state: this.#state,
+      memory: this.#memory,
+      guard: this.guard,
+      tls: this.#tls,
+      projects: this.#projects,
+      upstreams: this.#upstreams,
+      quotas: this.#quotas,
+      managed: this.#managed,
+      loaded: () => this.#loaded,
+    });
   }
 
   /**
@@ -149,11 +153,6 @@ export class Node {
     return this.#ports.tls;
   }
 
-  /** What the listeners of all lanes share. */
-  get #edge(): options.SharedEdge {
-    return { connectionCounts: this.#connectionCounts, tls: this.#tls.material, guard: this.guard.buffers };
-  }
-
   /** The configuration in force. */
   get #loaded(): LoadedConfig {
     return this.#config.loaded;
@@ -175,7 +174,7 @@ export class Node {
       version: VERSION,
       mode: relay.mode,
       ...this.#upstreams.status(),
-      lanes: this.#lanes.length,
+      lanes: this.#lanes.all.length,
       phase: phases[this.#phase],
       problems,
       notes: this.#quotas.notes,
@@ -203,12 +202,12 @@ export class Node {
     await clock.sleep(listener.drainDelay);
     const end = clock.monotonic() + limits.shutdownTimeout;
     const left = (): number => Math.max(0, end - clock.monotonic());
-    await Promise.all(this.#lanes.map((lane) => lane.stop("ingest", left())));
-    await Promise.all(this.#lanes.map((lane) => lane.stop("forward", left())));
+    await this.#lanes.stop("ingest", left);
+    await this.#lanes.stop("forward", left);
     await this.#managed?.stop();
     this.#memory.close(clock.now());
     await this.#close();
-    log.info("stopped", { waiting: this.#waitingRecords });
+    log.info("stopped", { waiting: this.#lanes.waitingRecords });
   }
 
   async #start(): Promise<void> {
@@ -227,16 +226,12 @@ export class Node {
     await this.#upstreams.start();
     await this.#managed?.load();
     this.#managed?.start();
-    for (const partitionDir of partitions) {
-      const lane = this.#createLane(partitionDir);
-      this.#lanes.push(lane);
-      this.#ports = await lane.start(this.#ports);
-    }
+    this.#ports = await this.#lanes.start(this.#folder, this.#budget, this.#ports);
     const health = { isLive: () => true, isReady: () => this.#state.ready };
     const internal = serveInternal(config, health, VERSION, this.#own, this.#deps.clock);
     if (internal) this.#servers.push(await internal);
     if (config.admin.enabled) {
-      const deadLetters = new DeadLetterControl(this.#lanes);
+      const deadLetters = new DeadLetterControl(this.#lanes.all);
       const parts = { metrics: this.metrics, deadLetters, bans: this.guard, config: this.#config };
       const token = (): string | null => this.#loaded.config.admin.token;
       const source = { ...parts, token, status: () => this.status(), probes: () => this.#probes() };
@@ -257,66 +252,10 @@ export class Node {
     if (changed.some(({ key }) => key.startsWith("logging."))) configureLogging(config.logging);
     this.#budget.bytesMax = config.spool.envelopes.maxDiskSize;
     if (this.#projects.configure(config)) {
-      this.#broadcast({ type: "projects", snapshot: this.#projects.snapshot });
+      this.#lanes.broadcast({ type: "projects", snapshot: this.#projects.snapshot });
     }
     if (changed.some(({ key }) => affectsUpstreams(key))) this.#upstreams.configure(config);
-    const settings = {
-      logging: config.logging,
-      ingest: (ports: Ports) => options.ingestSettings(loaded, ports, this.#edge),
-      forward: () => options.forwardSettings(loaded, this.#managed?.isHeld ?? false),
-    };
-    await Promise.all(this.#lanes.map((lane) => lane.configure(settings)));
-  }
-
-  #createLane(partitionDir: string): Lane {
-    const index = this.#lanes.length;
-    const control = new ControlBlock();
-    this.#controls.push(control);
-    const buffers = { ingest: METRIC_LAYOUT.createBuffer(), forward: METRIC_LAYOUT.createBuffer() };
-    for (const buffer of Object.values(buffers)) this.metrics.include(buffer);
-    const common = (kind: HalfKind): CommonOptions => ({
-      lane: index,
-      version: VERSION,
-      partitionDir,
-      logging: this.#loaded.config.logging,
-      projects: this.#projects.snapshot,
-      limits: [...this.#memory.limits.all(this.#deps.clock.now())],
-      control: control.buffer,
-      budget: this.#budget.buffer,
-      permits: this.#permits,
-      projectBytes: this.#projectBytes?.buffer ?? null,
-      metrics: buffers[kind],
-      nodeState: this.#state.buffer,
-      upstreams: this.#upstreams.snapshot,
-      health: this.#upstreams.healthOf(index, kind),
-      quotas: this.#quotas.buffer,
-      ...options.policyOptions(this.#loaded),
-    });
-    return new Lane(index, {
-      clock: this.#deps.clock,
-      spawn: this.#deps.spawn,
-      metrics: this.#own,
-      options: {
-        ingest: (ports) => ({
-          ...common("ingest"),
-          ...options.ingestSettings(this.#loaded, ports, this.#edge),
-        }),
-        forward: () => ({
-          ...common("forward"),
-          ...options.forwardSettings(this.#loaded, this.#managed?.isHeld ?? false),
-          leftovers: this.#folder!.leftovers[index]!,
-        }),
-      },
-      onWanted: (keys) => this.#managed?.want(keys),
-      onRelay: (question, answer) => void this.#managed?.answer(question).then(answer),
-      onLimits: (learned) => {
-        this.#memory.learn(learned, this.#deps.clock.now());
-        this.#broadcast({ type: "limits", ...learned });
-      },
-      onOutcomes: (sums) => this.#memory.report(sums, (sums) => this.#lanes[index]?.report(sums) ?? false),
-      onUsage: (usage) => this.#quotas.include(usage),
-      onBanned: (ban) => this.guard.takeOver(ban),
-    });
+    await this.#lanes.configure(loaded);
   }
 
   #createManaged(): ManagedMode | null {
@@ -332,26 +271,18 @@ export class Node {
       client: this.#upstreams.queryClient(),
       cachePath: `${config.spool.envelopes.path}/projects.cache`,
       onChanges: (changes) =>
-        this.#broadcast({ type: "project_changes", changes: this.#projects.overlaid(changes) }),
-      onGlobal: (global) => this.#broadcast({ type: "global", config: global }),
-      onHeld: (isHeld) => this.#broadcast({ type: "hold", isHeld }),
+        this.#lanes.broadcast({ type: "project_changes", changes: this.#projects.overlaid(changes) }),
+      onGlobal: (global) => this.#lanes.broadcast({ type: "global", config: global }),
+      onHeld: (isHeld) => this.#lanes.broadcast({ type: "hold", isHeld }),
     });
-  }
-
-  #broadcast(message: ToHalf): void {
-    for (const lane of this.#lanes) lane.broadcast(message);
-  }
-
-  get #waitingRecords(): number {
-    return this.#controls.reduce((sum, control) => sum + control.waitingRecords, 0);
   }
 
   #probes(): Probe[] {
     const mustBeRegistered = this.#loaded.config.auth.ready === "authenticated";
     return readinessProbes({
-      lanesUp: this.#lanes.every((lane) => lane.isUp),
+      lanesUp: this.#lanes.areUp,
       registrationProblem: mustBeRegistered ? this.#managed?.problem ?? null : null,
-      diskRefuses: this.#controls.some((control) => control.unhealthy),
+      diskRefuses: this.#lanes.diskRefuses,
       spoolFull: this.#budget.isFull,
       spaceLow: this.#space?.isLow ?? false,
       memoryUsedUp: this.guard.isOutOfMemory,
@@ -365,7 +296,7 @@ export class Node {
     this.#state.draining = this.#phase === "draining";
     this.#tls.observe(this.#deps.clock.now());
     const freeBytes = this.#space?.freeBytes ?? 0;
-    setNodeGauges(this.#own, this.#budget, { ready, freeBytes, waiting: this.#waitingRecords });
+    setNodeGauges(this.#own, this.#budget, { ready, freeBytes, waiting: this.#lanes.waitingRecords });
   }
 
   async #tick(): Promise<void> {
@@ -373,13 +304,13 @@ export class Node {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(TICK_MS, signal);
       this.#observe();
-      this.#upstreams.tick(this.#waitingRecords);
+      this.#upstreams.tick(this.#lanes.waitingRecords);
       this.#managed?.tick();
       const material = this.#tls.reloadIfDue(this.#deps.clock.monotonic());
-      if (material) this.#broadcast({ type: "certificates", material });
-      this.#memory.tick(this.#deps.clock.now(), (sums) => this.#lanes[0]?.report(sums) ?? false);
+      if (material) this.#lanes.broadcast({ type: "certificates", material });
+      this.#memory.tick(this.#deps.clock.now(), (sums) => this.#lanes.report(sums));
       const snapshot = this.#projects.reloadIfDue(this.#deps.clock.monotonic());
-      if (snapshot) this.#broadcast({ type: "projects", snapshot });
+      if (snapshot) this.#lanes.broadcast({ type: "projects", snapshot });
     }
   }
 
@@ -393,7 +324,7 @@ export class Node {
   }
 
   async #abandon(): Promise<void> {
-    for (const lane of this.#lanes) lane.terminate();
+    this.#lanes.terminate();
     await this.#managed?.stop();
     await this.#close();
   }
