@@ -255,6 +255,7 @@ export class Node {
       this.#lanes.broadcast({ type: "projects", snapshot: this.#projects.snapshot });
     }
     if (changed.some(({ key }) => affectsUpstreams(key))) this.#upstreams.configure(config);
+    this.guard.configure(config);
     await this.#lanes.configure(loaded);
   }
 

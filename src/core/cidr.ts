@@ -73,7 +73,7 @@ interface Network {
 
 /** A set of networks; an address without a prefix length is a network of one. */
 export class CidrSet {
-  readonly #networks: readonly Network[];
+  #networks: readonly Network[];
 
   private constructor(networks: readonly Network[]) {
     this.#networks = networks;
@@ -86,6 +86,15 @@ export class CidrSet {
    */
   static parse(list: readonly string[]): CidrSet {
     return new CidrSet(list.map(parseNetwork));
+  }
+
+  /**
+   * Puts other networks in the place of these, for all who hold the set.
+   *
+   * @throws {RangeError} naming the first entry that is none; then nothing has changed
+   */
+  replace(list: readonly string[]): void {
+    this.#networks = list.map(parseNetwork);
   }
 
   /** Whether `address` is in one of the networks; text that is no address is in none. */

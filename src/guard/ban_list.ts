@@ -65,9 +65,9 @@ export interface BanListOptions {
 
 /** Owner of the bans. */
 export class BanList {
-  readonly #o: BanListOptions;
-  readonly #table: BanTable;
-  readonly #trusted: CidrSet;
+  #o: BanListOptions;
+  #table: BanTable;
+  #trusted: CidrSet;
   readonly #entries = new Map<string, Entry>();
   #isChanged = false;
   #writing: Promise<void> | null = null;
@@ -88,6 +88,17 @@ export class BanList {
       log.warn("the ban list could not be read, nobody is banned: {error}", { error });
     }
     return list;
+  }
+
+  /** Goes by other bounds, and moves to other memory if there is any; whoever is banned stays so. */
+  configure(settings: Pick<BanListOptions, "buffers" | "bansMax" | "trustedProxies">): void {
+    const isMoving = settings.buffers !== this.#o.buffers;
+    this.#o = { ...this.#o, ...settings };
+    this.#trusted = CidrSet.parse([...settings.trustedProxies]);
+    if (!isMoving) return;
+    this.#table = new BanTable(settings.buffers);
+    const [now, wall] = [this.#o.clock.monotonic(), this.#o.clock.now()];
+    for (const [address, { endsMs }] of this.#entries) this.#table.add(address, wall + endsMs - now, wall);
   }
 
   /** Number of bans. */

@@ -5,7 +5,8 @@
  * control plane's (`ban_list.ts`), which also takes bans out of the table when they are over; the time in the table
  * is there for a ban whose message the control plane never got.
  *
- * A rule counts refusals of one client within a window that starts with the first of them.
+ * A rule counts refusals of one client within a window that starts with the first of them. Counts belong to what a rule
+ * counts, so they go on when the configuration changes how many refusals it takes, or what follows.
  */
 import type { Offence } from "../config/guard_kind.ts";
 import { SharedTable, type Visit } from "../core/shared_table.ts";
@@ -39,20 +40,20 @@ const OFFENCE_ENTRIES = 65_536;
 export class BanTable {
   readonly #bans: SharedTable;
   readonly #offences: SharedTable;
-  readonly #rules: readonly BanRule[];
+  readonly #rules: readonly (BanRule & { readonly id: string })[];
 
   constructor(buffers: BanBuffers, rules: readonly BanRule[] = []) {
     this.#bans = SharedTable.attach(buffers.bans);
     this.#offences = SharedTable.attach(buffers.offences);
-    this.#rules = rules;
+    this.#rules = identified(rules);
   }
 
-  /** Memory for so many bans. */
-  static createBuffers(bansMax: number): BanBuffers {
+  /** Memory for so many bans; offences of `before` are counted on. */
+  static createBuffers(bansMax: number, before: BanBuffers | null = null): BanBuffers {
     return {
       // Twice the room: entries are evicted within their bucket.
       bans: SharedTable.create({ entries: 2 * bansMax, cells: 1 }).buffer,
-      offences: SharedTable.create({ entries: OFFENCE_ENTRIES, cells: 2 }).buffer,
+      offences: before?.offences ?? SharedTable.create({ entries: OFFENCE_ENTRIES, cells: 2 }).buffer,
     };
   }
 
@@ -75,9 +76,9 @@ export class BanTable {
 
   /** Counts a refusal; what is returned is the ban it led to, which holds already. */
   offend(address: string, offence: Offence, nowMs: number): RuleBan | null {
-    for (const [index, rule] of this.#rules.entries()) {
+    for (const rule of this.#rules) {
       if (!rule.on.includes(offence)) continue;
-      const count = this.#offences.update(`${index} ${address}`, nowMs, countWithin, rule.withinMs);
+      const count = this.#offences.update(`${rule.id} ${address}`, nowMs, countWithin, rule.withinMs);
       if (count < rule.refusals || this.has(address, nowMs)) continue;
       this.add(address, nowMs + rule.banMs, nowMs);
       const reason = `${rule.refusals} refusals (${rule.on.join(", ")}) within ${rule.withinMs / 1000} s`;
@@ -85,6 +86,15 @@ export class BanTable {
     }
     return null;
   }
+}
+
+/** Rules with names for their counts; those that count the same are told apart by their order. */
+function identified(rules: readonly BanRule[]): (BanRule & { readonly id: string })[] {
+  const kinds = rules.map(({ on, withinMs }) => `${[...on].sort()} ${withinMs}`);
+  return rules.map((rule, index) => {
+    const before = kinds.slice(0, index).filter((kind) => kind === kinds[index]).length;
+    return { ...rule, id: `${kinds[index]} ${before}` };
+  });
 }
 
 const read: Visit = (cells, at) => cells[at]!;

@@ -55,6 +55,8 @@ export interface Passage {
   readonly address: string;
   /** Empty when the request names none. */
   readonly projectId: string;
+  /** Where it is counted. */
+  readonly inFlight: RequestsInFlight;
 }
 
 /** Client of a request, as far as its peer is to be believed. */
@@ -64,16 +66,20 @@ export interface GuardClient {
   readonly isForeign: boolean;
 }
 
-/** Options of {@link Guard}. */
-export interface GuardOptions {
+/** What a {@link Guard} goes by; replaced as a whole when the configuration changes. */
+export interface GuardRules {
   readonly allow: AccessList;
   readonly deny: AccessList;
   readonly bans: BanTable;
   readonly zones: readonly RateZone[];
   readonly inFlight: RequestsInFlight;
-  readonly shedding: LoadShedding;
   /** Requests held back at once; further ones are refused. */
   readonly heldMax: number;
+}
+
+/** Options of {@link Guard}. */
+export interface GuardOptions extends GuardRules {
+  readonly shedding: LoadShedding;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** A rule banned a client; the ban holds already. */
@@ -100,14 +106,20 @@ const OVERLOADED = refusal(429, "overload", OVERLOAD_RETRY_SECONDS);
 
 /** The guard of a lane. */
 export class Guard {
-  readonly #o: GuardOptions;
-  readonly #hasLists: boolean;
-  readonly #hasKeyLists: boolean;
+  #o: GuardOptions;
+  #hasLists = false;
+  #hasKeyLists = false;
   #held = 0;
 
   constructor(options: GuardOptions) {
     this.#o = options;
-    const { allow, deny } = options;
+    this.replace(options);
+  }
+
+  /** Goes by other rules from now on. Requests that have passed stay counted where they are. */
+  replace(rules: GuardRules): void {
+    this.#o = { ...this.#o, ...rules };
+    const { allow, deny } = rules;
     this.#hasLists = !allow.isEmpty || !deny.isEmpty;
     this.#hasKeyLists = allow.hasKeys || deny.hasKeys;
   }
@@ -125,8 +137,8 @@ export class Guard {
   }
 
   /** A request that had passed was answered, or its client is gone; called once. */
-  leave({ address, projectId }: Passage): void {
-    this.#o.inFlight.leave(address, projectId);
+  leave({ inFlight, address, projectId }: Passage): void {
+    inFlight.leave(address, projectId);
   }
 
   /** Counts something a client was refused for; rules may ban it. */
@@ -171,7 +183,7 @@ export class Guard {
       case "project":
         return PROJECT_IS_FULL;
       case null:
-        return { kind: "passed", delayMs, address, projectId };
+        return { kind: "passed", delayMs, address, projectId, inFlight };
     }
   }
 

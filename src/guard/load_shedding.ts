@@ -47,26 +47,30 @@ export interface LoadSheddingOptions {
 /** Load shedding of one lane. */
 export class LoadShedding {
   readonly #o: LoadSheddingOptions;
-  readonly #thresholds: readonly number[];
+  #spec: SheddingSpec;
   readonly #stop = new AbortController();
   #level: ShedLevel = 0;
 
   constructor(options: LoadSheddingOptions) {
     this.#o = options;
-    const { bulkyFrom, costlyFrom, everythingFrom } = options.spec;
-    this.#thresholds = [0, bulkyFrom, costlyFrom, everythingFrom];
+    this.#spec = options.spec;
     options.cells.setEventLoop(options.lane, 0);
+  }
+
+  /** Goes by other thresholds from now on. */
+  replace(spec: SheddingSpec): void {
+    this.#spec = spec;
   }
 
   /** Starts to watch the event loop of this isolate; resolves when it is closed. */
   async watch(): Promise<void> {
-    const { clock, cells, lane, spec } = this.#o;
+    const { clock, cells, lane } = this.#o;
     const { signal } = this.#stop;
     for (let smooth = 0; !signal.aborted;) {
       const dueMs = clock.monotonic() + PROBE_MS;
       await clock.sleep(PROBE_MS, signal);
       smooth += SMOOTHING * (Math.max(0, clock.monotonic() - dueMs) - smooth);
-      if (!signal.aborted) cells.setEventLoop(lane, Math.min(1, smooth / spec.eventLoopDelayMs));
+      if (!signal.aborted) cells.setEventLoop(lane, Math.min(1, smooth / this.#spec.eventLoopDelayMs));
     }
   }
 
@@ -79,9 +83,8 @@ export class LoadShedding {
   level(): ShedLevel {
     const { cells, lane } = this.#o;
     const pressure = Math.max(cells.memory, cells.eventLoop(lane));
-    const thresholds = this.#thresholds;
-    while (this.#level < 3 && pressure >= thresholds[this.#level + 1]!) this.#level++;
-    while (this.#level > 0 && pressure < thresholds[this.#level]! - RELIEF) this.#level--;
+    while (this.#level < 3 && pressure >= this.#threshold(this.#level + 1)) this.#level++;
+    while (this.#level > 0 && pressure < this.#threshold(this.#level) - RELIEF) this.#level--;
     return this.#level;
   }
 
@@ -98,5 +101,11 @@ export class LoadShedding {
     });
     if (level === 3) return [limit([])];
     return level === 1 ? [limit(BULKY_CATEGORIES)] : [limit([...BULKY_CATEGORIES, ...COSTLY_CATEGORIES])];
+  }
+
+  /** From which pressure on this much is given up. */
+  #threshold(level: number): number {
+    const { bulkyFrom, costlyFrom, everythingFrom } = this.#spec;
+    return level === 1 ? bulkyFrom : level === 2 ? costlyFrom : everythingFrom;
   }
 }

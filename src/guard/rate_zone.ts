@@ -60,7 +60,7 @@ export class RateZone {
   readonly #rate: number;
 
   /** @param buffers of {@link RateZone.createBuffers}, the same in all isolates */
-  constructor(readonly spec: RateZoneSpec, buffers: ZoneBuffers) {
+  constructor(readonly spec: RateZoneSpec, private readonly buffers: ZoneBuffers) {
     this.#table = SharedTable.attach(buffers.keys);
     this.#counts = new BigUint64Array(buffers.counts);
     this.#rate = spec.rate;
@@ -68,11 +68,21 @@ export class RateZone {
     this.#delay = spec.delay === null ? Infinity : spec.delay * 1000;
   }
 
-  /** Memory for a zone. */
-  static createBuffers({ entries }: Pick<RateZoneSpec, "entries">): ZoneBuffers {
+  /**
+   * Memory for a zone. What `before`, the zone of that name until now, knows of its keys is kept unless they are other
+   * keys or another number of them; a bucket means the same at any rate. Its counts go on unless they meant another thing.
+   */
+  static createBuffers(
+    { key, entries, dryRun }: Pick<RateZoneSpec, "key" | "entries" | "dryRun">,
+    before: RateZone | null = null,
+  ): ZoneBuffers {
+    const isKept = before?.spec.entries === entries && before.spec.key.join() === key.join();
+    const countsOn = before?.spec.dryRun === dryRun;
     return {
-      keys: SharedTable.create({ entries, cells: CELLS }).buffer,
-      counts: new SharedArrayBuffer(ZONE_RESULTS.length * BigUint64Array.BYTES_PER_ELEMENT),
+      keys: before && isKept ? before.buffers.keys : SharedTable.create({ entries, cells: CELLS }).buffer,
+      counts: before && countsOn
+        ? before.buffers.counts
+        : new SharedArrayBuffer(ZONE_RESULTS.length * BigUint64Array.BYTES_PER_ELEMENT),
     };
   }
 

@@ -33,14 +33,26 @@ export class RequestsInFlight {
   readonly #projects: SharedTable;
   readonly #lane: number;
 
-  constructor(buffers: FlightBuffers, lane: number, private readonly limits: FlightLimits) {
+  /** @param isFirst whether nothing of this lane is under way yet */
+  constructor(
+    private readonly buffers: FlightBuffers,
+    lane: number,
+    private readonly limits: FlightLimits,
+    isFirst = true,
+  ) {
     this.#totals = new Int32Array(buffers.totals);
     this.#addresses = SharedTable.attach(buffers.addresses);
     this.#projects = SharedTable.attach(buffers.projects);
     this.#lane = lane;
+    if (!isFirst) return;
     Atomics.store(this.#totals, lane, 0);
     this.#addresses.clearCell(lane);
     this.#projects.clearCell(lane);
+  }
+
+  /** The same counts under other bounds. A request leaves by the view it entered by, which knows where it counted it. */
+  withLimits(limits: FlightLimits): RequestsInFlight {
+    return new RequestsInFlight(this.buffers, this.#lane, limits, false);
   }
 
   /** Memory for so many lanes. */

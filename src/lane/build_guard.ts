@@ -3,7 +3,7 @@ import type { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
 import { AccessList, type AccessListSpec } from "../guard/access_list.ts";
 import { type BanBuffers, type BanRule, BanTable, type RuleBan } from "../guard/ban_table.ts";
-import { Guard } from "../guard/guard.ts";
+import { Guard, type GuardRules } from "../guard/guard.ts";
 import { LoadShedding, type SheddingSpec } from "../guard/load_shedding.ts";
 import { PressureCells } from "../guard/pressure_cells.ts";
 import { RateZone, type RateZoneSpec, type ZoneBuffers } from "../guard/rate_zone.ts";
@@ -46,7 +46,15 @@ export interface GuardDeps {
 }
 
 /** A lane's gate, and what decides about shedding; that has to be closed. */
-export function buildGuard(o: GuardOptions, deps: GuardDeps): { gate: RequestGate; shedding: LoadShedding } {
+export interface LaneGuard {
+  readonly gate: RequestGate;
+  readonly shedding: LoadShedding;
+  /** Goes by other rules from now on; what is under way and was counted stays so. */
+  configure(options: GuardOptions): void;
+}
+
+/** Makes the guard of a lane. */
+export function buildGuard(o: GuardOptions, deps: GuardDeps): LaneGuard {
   const { lane, exposure, trustedProxies, clock, metrics, onBan } = deps;
   const { buffers } = o;
   const shedding = new LoadShedding({
@@ -55,18 +63,8 @@ export function buildGuard(o: GuardOptions, deps: GuardDeps): { gate: RequestGat
     lane,
     clock,
   });
-  const guard = new Guard({
-    allow: new AccessList(o.allow),
-    deny: new AccessList(o.deny),
-    bans: new BanTable(buffers.bans, o.banRules),
-    zones: o.zones.map((spec, index) => new RateZone(spec, buffers.zones[index]!)),
-    inFlight: new RequestsInFlight(buffers.inFlight, lane, o.inFlight),
-    shedding,
-    heldMax: o.heldMax,
-    clock,
-    metrics,
-    onBan,
-  });
+  const inFlight = new RequestsInFlight(buffers.inFlight, lane, o.inFlight);
+  const guard = new Guard({ ...rulesOf(o, inFlight), shedding, clock, metrics, onBan });
   void shedding.watch();
   const gate = new RequestGate({
     guard,
@@ -76,5 +74,23 @@ export function buildGuard(o: GuardOptions, deps: GuardDeps): { gate: RequestGat
     ledger: deps.ledger,
     projectIdOfKey: deps.projectIdOfKey,
   });
-  return { gate, shedding };
+  return {
+    gate,
+    shedding,
+    configure(next) {
+      shedding.replace(next.shedding);
+      guard.replace(rulesOf(next, inFlight.withLimits(next.inFlight)));
+    },
+  };
+}
+
+function rulesOf(o: GuardOptions, inFlight: RequestsInFlight): GuardRules {
+  return {
+    allow: new AccessList(o.allow),
+    deny: new AccessList(o.deny),
+    bans: new BanTable(o.buffers.bans, o.banRules),
+    zones: o.zones.map((spec, index) => new RateZone(spec, o.buffers.zones[index]!)),
+    inFlight,
+    heldMax: o.heldMax,
+  };
 }

@@ -4,11 +4,11 @@
 import type { Clock } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
 import { zoneName } from "../config/guard_kind.ts";
-import { type Ban, BanList } from "../guard/ban_list.ts";
+import { type Ban, BanList, type BanListOptions } from "../guard/ban_list.ts";
 import { BanTable, type RuleBan } from "../guard/ban_table.ts";
 import { memoryBytesMax, memoryPressure } from "../guard/memory_pressure.ts";
 import { PressureCells } from "../guard/pressure_cells.ts";
-import { RateZone, type RateZoneSpec, ZONE_RESULTS } from "../guard/rate_zone.ts";
+import { RateZone, type RateZoneSpec, ZONE_RESULTS, type ZoneBuffers } from "../guard/rate_zone.ts";
 import { RequestsInFlight } from "../guard/requests_in_flight.ts";
 import { type Storage, StorageError } from "../spool/storage.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
@@ -20,42 +20,67 @@ const BAN_FILE = "bans.json";
 
 /** The guard of a node. */
 export class GuardControl {
-  readonly buffers: GuardBuffers;
-  readonly #config: Config;
+  /** Those of the configuration in force. */
+  buffers: GuardBuffers;
   readonly #clock: Clock;
-  readonly #zones: readonly RateZone[];
   readonly #pressure: PressureCells;
-  readonly #memoryBytesMax: number | null;
+  #config: Config;
+  #zones: readonly RateZone[] = [];
+  #memoryBytesMax: number | null = null;
   #bans: BanList | null = null;
 
   constructor(config: Config, clock: Clock, reader: MetricsReader) {
-    const { guard, lanes, health } = config;
+    const { guard, lanes } = config;
     this.#config = config;
     this.#clock = clock;
     this.#pressure = PressureCells.create(lanes);
-    this.#memoryBytesMax = memoryBytesMax(health);
     this.buffers = {
-      zones: guard.zones.map((zone) => RateZone.createBuffers(zone)),
+      zones: [],
       inFlight: RequestsInFlight.createBuffers(lanes),
       bans: BanTable.createBuffers(guard.bansMax),
       pressure: this.#pressure.buffer,
     };
-    this.#zones = zoneSpecs(config).map((zone, index) => new RateZone(zone, this.buffers.zones[index]!));
+    this.configure(config);
     this.#collect(reader);
+  }
+
+  /** Takes over a changed configuration; lanes are to be told of {@link GuardControl.buffers}. */
+  configure(config: Config): void {
+    const { bansMax } = config.guard;
+    const zones = zoneSpecs(config).map((spec): [RateZoneSpec, ZoneBuffers] => {
+      const before = this.#zones.find((zone) => zone.spec.name === spec.name);
+      return [spec, RateZone.createBuffers(spec, before)];
+    });
+    // Nobody loses a place, even when there are to be fewer.
+    const bans = bansMax === this.#config.guard.bansMax
+      ? this.buffers.bans
+      : BanTable.createBuffers(Math.max(bansMax, this.#bans?.size ?? 0), this.buffers.bans);
+    this.#config = config;
+    this.#memoryBytesMax = memoryBytesMax(config.health);
+    this.#zones = zones.map(([spec, buffers]) => new RateZone(spec, buffers));
+    this.buffers = { ...this.buffers, zones: zones.map(([, buffers]) => buffers), bans };
+    this.#bans?.configure(this.#banSettings);
+  }
+
+  get #banSettings(): Pick<BanListOptions, "buffers" | "bansMax" | "trustedProxies"> {
+    const { guard, listener } = this.#config;
+    return {
+      buffers: this.buffers.bans,
+      bansMax: guard.bansMax,
+      trustedProxies: listener.trustedProxies,
+    };
   }
 
   /** Reads the bans of the last run; the folder of the spool must be ours. */
   async start(storage: Storage): Promise<void> {
     const path = `${this.#config.spool.envelopes.path}/${BAN_FILE}`;
     this.#bans = await BanList.open({
-      buffers: this.buffers.bans,
       file: {
         read: () => readText(storage, path),
         write: (text) => storage.replaceFile(path, new TextEncoder().encode(text)),
       },
       clock: this.#clock,
-      bansMax: this.#config.guard.bansMax,
-      trustedProxies: this.#config.listener.trustedProxies,
+      ...this.#banSettings,
     });
   }
 

@@ -159,8 +159,9 @@ async function start(
   const ledger = new OutcomeLedger(metrics, options.reports !== null);
   const sink = sinkOf(settings, writer, clock, ledger);
   const o = options.listener;
-  const trustedProxies = o.trustedProxies.length > 0 ? CidrSet.parse([...o.trustedProxies]) : null;
-  const { gate, shedding } = buildGuard(options.guard, {
+  const trustedProxies = CidrSet.parse(o.trustedProxies);
+  settings.watch(({ listener }) => trustedProxies.replace(listener.trustedProxies));
+  const guard = buildGuard(options.guard, {
     lane: options.lane,
     exposure: o.exposure,
     trustedProxies,
@@ -170,6 +171,8 @@ async function start(
     projectIdOfKey: (key) => ingress.projectIdOf(key),
     onBan: (ban) => port.post({ type: "banned", ban }),
   });
+  const { gate, shedding } = guard;
+  settings.watch((current) => guard.configure(current.guard));
   const spoolPressure = new SpoolPressure({
     budget,
     clock,

@@ -54,7 +54,7 @@ function guardAlone(zoneCount: number): number {
     deny: new AccessList(lists),
     bans: new BanTable(BanTable.createBuffers(10_000)),
     zones: keys.slice(0, zoneCount).map((key) =>
-      new RateZone({ ...spec, name: key.join("+"), key }, RateZone.createBuffers(spec))
+      new RateZone({ ...spec, name: key.join("+"), key }, RateZone.createBuffers({ ...spec, key }))
     ),
     inFlight: new RequestsInFlight(RequestsInFlight.createBuffers(1), 0, limits),
     shedding: new LoadShedding({

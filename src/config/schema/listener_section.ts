@@ -41,7 +41,7 @@ export const listenerSection = section({
   }),
   trusted_proxies: field(networks, {
     default: PRIVATE_NETWORKS,
-    effect: "restart",
+    effect: "reload",
     about: "Peers whose word about the client's address is taken (`X-Forwarded-For` and the like)",
   }),
   drain_delay: field(duration({ unit: "s" }), {

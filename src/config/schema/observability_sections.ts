@@ -36,13 +36,13 @@ export const healthSection = section({
   refresh_interval_ms: field(duration({ unit: "ms" }), { ...none, default: 3000 }),
   max_memory_bytes: field(nullable(count(1)), {
     default: null,
-    effect: "restart",
+    effect: "reload",
     about:
       "Memory of the process that counts as pressure 1; to be set in a container whose memory is bounded",
   }),
   max_memory_percent: field(ratio, {
     default: 0.95,
-    effect: "restart",
+    effect: "reload",
     about: "The same as a share of the machine's memory, 0 to 1; the lower of the two counts",
   }),
   probe_timeout_ms: field(duration({ unit: "ms" }), { ...none, default: 900 }),

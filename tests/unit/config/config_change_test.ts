@@ -20,7 +20,7 @@ Deno.test("changedKeys: names key, both values, place and when it counts; defaul
   const found = changedKeys(before, after).map(({ key, from, to, effect }) => [key, from, to, effect]);
   assertEquals(found, [
     ["relay.port", 3000, 3001, "restart"],
-    ["listener.trusted_proxies", before.config.listener.trustedProxies, ["10.0.0.0/8"], "restart"],
+    ["listener.trusted_proxies", before.config.listener.trustedProxies, ["10.0.0.0/8"], "reload"],
     ["http.timeout", 7, 5, "reload"],
   ]);
   assertEquals(changedKeys(before, after)[0]!.origin, {

@@ -93,3 +93,11 @@ Deno.test("CidrSet: an address is in a network exactly when their leading bits a
     assertEquals(CidrSet.parse([`${network}/${bits}`]).has(address), agree);
   }));
 });
+
+Deno.test("CidrSet: all who hold it see what it was replaced with, and nothing of a list that is wrong", () => {
+  const set = CidrSet.parse(["203.0.113.0/24"]);
+  set.replace(["198.51.100.0/24"]);
+  assertEquals([set.has("203.0.113.7"), set.has("198.51.100.7")], [false, true]);
+  assertThrows(() => set.replace(["192.0.2.0/24", "nonsense"]), RangeError);
+  assertEquals([set.has("192.0.2.7"), set.has("198.51.100.7")], [false, true]);
+});

@@ -109,3 +109,36 @@ Deno.test("BanList: refuses what is no address, trusted proxies, absurd times an
   assertThrows(() => bans.add("192.0.2.3", 1000, ""), BanError);
   await bans.close();
 });
+
+Deno.test("BanTable: counts go on when a rule takes another number of refusals, whatever else changes around it", () => {
+  const buffers = BanTable.createBuffers(8);
+  const before = new BanTable(buffers, [RULE]);
+  for (let now = 0; now < 2; now++) assertEquals(before.offend("a", "rate", now), null);
+  const other = { ...RULE, on: ["timeout"], refusals: 1 } as const;
+  const stricter = new BanTable(buffers, [other, { ...RULE, banMs: 5 }]);
+  assertEquals(stricter.offend("a", "rate", 2)?.banMs, 5);
+  // Two rules that count the same things count for themselves.
+  const twice = new BanTable(BanTable.createBuffers(8), [RULE, { ...RULE, refusals: 4, banMs: 7 }]);
+  for (let now = 0; now < 2; now++) assertEquals(twice.offend("b", "rate", now), null);
+  assertEquals(twice.offend("b", "rate", 2)?.banMs, RULE.banMs);
+});
+
+Deno.test("BanList: more room is made while it runs, nobody is let go, and new proxies are spared", async () => {
+  const clock = new ManualClock();
+  const { bans, table } = await list({ clock, bansMax: 1 });
+  bans.add("192.0.2.1", 60_000, "one");
+  assertThrows(() => bans.add("192.0.2.2", 60_000, "two"), BanError, "no room");
+  const buffers = BanTable.createBuffers(64);
+  bans.configure({ buffers, bansMax: 64, trustedProxies: ["192.0.2.9"] });
+  bans.add("192.0.2.2", 60_000, "two");
+  assertThrows(() => bans.add("192.0.2.9", 60_000, "three"), BanError, "trusted proxy");
+  const moved = new BanTable(buffers);
+  const held = ["192.0.2.1", "192.0.2.2"].map((address) => moved.has(address, clock.now()));
+  assertEquals(held, [true, true]);
+  // Lanes that have not been told yet still hold what they held.
+  assert(table.has("192.0.2.1", clock.now()));
+  await clock.advance(60_001);
+  bans.tick();
+  assertEquals([bans.size, moved.isEmpty], [0, true]);
+  await bans.close();
+});

@@ -78,3 +78,14 @@ Deno.test("memoryBytesMax: the lower of both bounds counts", () => {
   assertEquals([memoryPressure(null), memoryPressure(100, 50), memoryPressure(100, 500)], [0, 0.5, 1]);
   assert(memoryPressure(1e15) > 0);
 });
+
+Deno.test("LoadShedding: other thresholds count at the next look", () => {
+  const cells = PressureCells.create(1);
+  const shedding = new LoadShedding({ spec, cells, lane: 0, clock: new ManualClock() });
+  cells.memory = 0.45;
+  assertEquals(shedding.level(), 0);
+  shedding.replace({ ...spec, bulkyFrom: 0.3, costlyFrom: 0.4 });
+  assertEquals(shedding.level(), 2);
+  shedding.replace(spec);
+  assertEquals(shedding.level(), 0);
+});

@@ -138,3 +138,23 @@ Deno.test("parseRequestRate", () => {
     assert(thrown instanceof RangeError, text);
   }
 });
+
+Deno.test("RateZone: another rate for the same keys leaves what is known of them; other keys start anew", () => {
+  const before = zone({ rate: 1000, burst: 3 });
+  for (let i = 0; i < 3; i++) before.take("a", 0);
+  before.note("refused");
+  const changed = (spec: Partial<RateZoneSpec>): RateZone => {
+    const next = { ...before.spec, ...spec };
+    return new RateZone(next, RateZone.createBuffers(next, before));
+  };
+  // Two requests above the rate; at 10 a second they have leaked after 200 ms.
+  const faster = changed({ rate: 10_000, burst: 2 });
+  assertEquals([faster.excess("a", 100), faster.excess("a", 200)], [2000, 1000]);
+  assertEquals([faster.used, faster.noted("refused")], [1, 1]);
+  for (const spec of [{ entries: 128 }, { key: ["project_id"] as const }]) {
+    const other = changed(spec);
+    assertEquals([other.used, other.excess("a", 0), other.noted("refused")], [0, 0, 1], JSON.stringify(spec));
+  }
+  // What it would have refused is no refusal.
+  assertEquals([changed({ dryRun: true }).noted("refused"), changed({ dryRun: true }).used], [0, 1]);
+});

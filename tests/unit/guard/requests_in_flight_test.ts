@@ -39,3 +39,22 @@ Deno.test("RequestsInFlight: what a lane had in flight when it died is forgotten
   replacement.leave("a", "1");
   assertEquals([replacement.enter("a", "1", 0), replacement.enter("a", "1", 0)], [null, "address"]);
 });
+
+Deno.test("RequestsInFlight: bounds that change while requests are under way neither lose nor invent any", () => {
+  const none = { total: null, perAddress: null, perProject: null };
+  const unbounded = new RequestsInFlight(RequestsInFlight.createBuffers(1), 0, none);
+  // Not counted by address, so it must not be counted out there either.
+  assertEquals(unbounded.enter("a", "1", 0), null);
+  const bounded = unbounded.withLimits({ ...none, total: 3, perAddress: 2 });
+  assertEquals([bounded.enter("a", "1", 0), bounded.enter("a", "1", 0)], [null, null]);
+  assertEquals(bounded.enter("b", "1", 0), "total");
+  unbounded.leave("a", "1");
+  assertEquals([bounded.enter("a", "1", 0), bounded.enter("b", "1", 0)], ["address", null]);
+  const freed = bounded.withLimits(none);
+  assertEquals(freed.enter("a", "1", 0), null);
+  freed.leave("a", "1");
+  bounded.leave("a", "1");
+  bounded.leave("a", "1");
+  const again = freed.withLimits({ ...none, perAddress: 2 });
+  assertEquals([1, 2, 3].map(() => again.enter("a", "1", 0)), [null, null, "address"]);
+});

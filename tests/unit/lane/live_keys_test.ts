@@ -22,6 +22,9 @@ const CONTROL_PLANE: Readonly<Record<string, string>> = {
   "logging.format": "configureLogging",
   "auth.ready": "Node.status",
   "admin.token": "bearerOnly",
+  "guard.bans_max": "GuardControl.configure",
+  "health.max_memory_bytes": "GuardControl.configure",
+  "health.max_memory_percent": "GuardControl.configure",
   "http.host_header": "NodeUpstreams.configure",
   "http.encoding": "NodeUpstreams.configure",
   upstreams: "NodeUpstreams.configure",
@@ -47,6 +50,9 @@ const VALUES: readonly unknown[] = [
   "gzip",
   "text",
   "always",
+  ["a".repeat(32)],
+  [{ key: "address", rate: "7r/s" }],
+  [{ on: ["rate"], refusals: 7, within: "7s", ban: "7s" }],
 ];
 
 function load(settings: Readonly<Record<string, unknown>>): LoadedConfig {
