@@ -25,6 +25,7 @@ import { type QuotaExchange, sharedQuotas } from "./control/quota_exchange.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
 import { Lanes } from "./lane/lanes.ts";
 import type { Ports } from "./lane/messages.ts";
+import { NodeInsight } from "./lane/node_insight.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
 import { setNodeGauges } from "./lane/node_gauges.ts";
 import { NodeState } from "./lane/node_state.ts";
@@ -71,6 +72,7 @@ export class Node {
   readonly #managed: ManagedMode | null;
   readonly #tls: TlsFiles;
   readonly #lanes: Lanes;
+  readonly #insight: NodeInsight;
   readonly #servers: NodeServer[] = [];
   readonly #stopTicking = new AbortController();
   readonly #startedMs: number;
@@ -124,6 +126,7 @@ export class Node {
       managed: this.#managed,
       loaded: () => this.#loaded,
     });
+    this.#insight = new NodeInsight({ ...deps, metrics: this.#own, lanes: this.#lanes });
   }
 
   /**
@@ -239,6 +242,7 @@ export class Node {
     }
     this.#phase = "running";
     this.#observe();
+    this.#insight.start(partitions);
     void this.#tick();
     void this.#space.run(this.#deps.clock, this.#stopTicking.signal);
     void this.#config.watch(this.#stopTicking.signal);
@@ -305,6 +309,7 @@ export class Node {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(TICK_MS, signal);
       this.#observe();
+      this.#insight.tick();
       this.#upstreams.tick(this.#lanes.waitingRecords);
       this.#managed?.tick();
       const material = this.#tls.reloadIfDue(this.#deps.clock.monotonic());
@@ -319,6 +324,7 @@ export class Node {
     this.#phase = "stopped";
     this.#upstreams.stop();
     this.#stopTicking.abort();
+    this.#insight.close();
     await Promise.all(this.#servers.map((server) => server.close()));
     await Promise.all([this.#quotas.stop(), this.guard.close()]);
     this.#folder?.release();

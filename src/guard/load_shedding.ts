@@ -9,6 +9,7 @@
  * the figure alone, so that operators see one number.
  */
 import type { Clock } from "../core/clock.ts";
+import { EVENT_LOOP_MS, eventLoopDelay } from "../core/event_loop_delay.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { BULKY_CATEGORIES, COSTLY_CATEGORIES } from "../protocol/shed_class.ts";
 import type { PressureCells } from "./pressure_cells.ts";
@@ -26,8 +27,6 @@ export interface SheddingSpec {
 const RELIEF = 0.1;
 /** How long clients are told to wait. */
 const RETRY_MS = 10_000;
-/** How often the event loop is looked at. */
-const PROBE_MS = 100;
 /** Weight of the newest look; a single pause of the garbage collector is no overload. */
 const SMOOTHING = 0.2;
 
@@ -42,6 +41,8 @@ export interface LoadSheddingOptions {
   readonly cells: PressureCells;
   readonly lane: number;
   readonly clock: Clock;
+  /** How late a timer fired, ms; each of them. */
+  readonly onDelay?: (lateMs: number) => void;
 }
 
 /** Load shedding of one lane. */
@@ -67,10 +68,11 @@ export class LoadShedding {
     const { clock, cells, lane } = this.#o;
     const { signal } = this.#stop;
     for (let smooth = 0; !signal.aborted;) {
-      const dueMs = clock.monotonic() + PROBE_MS;
-      await clock.sleep(PROBE_MS, signal);
-      smooth += SMOOTHING * (Math.max(0, clock.monotonic() - dueMs) - smooth);
-      if (!signal.aborted) cells.setEventLoop(lane, Math.min(1, smooth / this.#spec.eventLoopDelayMs));
+      const lateMs = await eventLoopDelay(clock, EVENT_LOOP_MS, signal);
+      if (signal.aborted) return;
+      this.#o.onDelay?.(lateMs);
+      smooth += SMOOTHING * (lateMs - smooth);
+      cells.setEventLoop(lane, Math.min(1, smooth / this.#spec.eventLoopDelayMs));
     }
   }
 

@@ -10,6 +10,7 @@ import { RateZone, type RateZoneSpec, type ZoneBuffers } from "../guard/rate_zon
 import { type FlightBuffers, type FlightLimits, RequestsInFlight } from "../guard/requests_in_flight.ts";
 import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import { RequestGate } from "../listener/request_gate.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 
 /** Memory of the guard that all lanes and the control plane share. */
@@ -62,6 +63,7 @@ export function buildGuard(o: GuardOptions, deps: GuardDeps): LaneGuard {
     cells: new PressureCells(buffers.pressure),
     lane,
     clock,
+    onDelay: (lateMs) => metrics.observe(METRICS.eventLoopDelay, lateMs / 1000, "ingest"),
   });
   const inFlight = new RequestsInFlight(buffers.inFlight, lane, o.inFlight);
   const guard = new Guard({ ...rulesOf(o, inFlight), shedding, clock, metrics, onBan });

@@ -9,6 +9,7 @@ export function collectEndpoints(reader: MetricsReader, upstreams: UpstreamContr
   const each = (value: (status: EndpointStatus) => number) => (): Series[] =>
     upstreams.status().map((status) => ({ labels: labelsOf(status), values: [value(status)] }));
   reader.collect(METRICS.endpointRetries, each(({ retries }) => retries));
+  reader.collect(METRICS.endpointTime, each(({ answerMs }) => answerMs / 1000));
   reader.collect(METRICS.endpointInFlight, each(({ inFlight }) => inFlight));
   reader.collect(METRICS.endpointConnections, each(({ connections }) => connections));
   reader.collect(METRICS.endpointShare, each(({ share }) => share));

@@ -4,6 +4,7 @@
  *
  * It never speaks to the ingest half but through the partition; limits it learns go to the control plane.
  */
+import { EVENT_LOOP_MS, watchEventLoop } from "../core/event_loop_delay.ts";
 import { Live } from "../core/live.ts";
 import { SharedPermits } from "../core/shared_permits.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
@@ -14,7 +15,7 @@ import { DeadLetter } from "../spool/dead_letter.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss } from "../spool/partition_reader.ts";
 import { LaneProjectBytes, ProjectBytes } from "../spool/project_bytes.ts";
-import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
+import { METRIC_LAYOUT, METRICS } from "../telemetry/catalogue.ts";
 import { Metrics } from "../telemetry/registry.ts";
 import { BodyEncoder } from "../upstream/body_encoding.ts";
 import { Forwarder } from "../upstream/forwarder.ts";
@@ -43,6 +44,8 @@ interface Running {
   readonly wanted: WantedKeys;
   readonly quotas: QuotaUsageTeller;
   readonly reports: OutcomeTimer | null;
+  /** Ends the look at the event loop. */
+  readonly watching: AbortController;
   readonly upstreams: LaneUpstreams;
   readonly forwarder: Pick<Forwarder, "start" | "stop" | "finished" | "hold" | "targetsChanged">;
 }
@@ -194,7 +197,23 @@ async function start(
     if (sums.length > 0) port.post({ type: "outcomes", sums });
   };
   const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
-  return { settings, admission, reader, deadLetter, forwarder, source, upstreams, wanted, quotas, reports };
+  const watching = new AbortController();
+  void watchEventLoop(clock, EVENT_LOOP_MS, watching.signal, (lateMs) => {
+    metrics.observe(METRICS.eventLoopDelay, lateMs / 1000, "forward");
+  });
+  return {
+    settings,
+    admission,
+    reader,
+    deadLetter,
+    forwarder,
+    source,
+    upstreams,
+    wanted,
+    quotas,
+    reports,
+    watching,
+  };
 }
 
 /** A damaged record cannot say what it was; it is counted as one of unknown kind. A torn tail was never acknowledged. */
@@ -210,9 +229,10 @@ async function doSpoolTask(deadLetter: DeadLetter, task: SpoolTask) {
 
 /** Requests under way finish, as far as the time allows; what is unsent stays on disk. */
 async function stop(
-  { forwarder, deadLetter, reader, wanted, quotas, reports }: Running,
+  { forwarder, deadLetter, reader, wanted, quotas, reports, watching }: Running,
   graceMs: number,
 ): Promise<void> {
+  watching.abort();
   wanted.close();
   quotas.close();
   await forwarder.stop(Math.max(0, graceMs - CHECKPOINT_SHARE_MS));

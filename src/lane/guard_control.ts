@@ -114,6 +114,7 @@ export class GuardControl {
     this.#bans?.tick();
     const memory = this.#pressure.memory = memoryPressure(this.#memoryBytesMax);
     const eventLoop = this.#pressure.eventLoopMax;
+    metrics.set(METRICS.memoryBytesMax, this.#memoryBytesMax ?? 0);
     metrics.set(METRICS.pressure, memory, "memory");
     metrics.set(METRICS.pressure, eventLoop, "event_loop");
     metrics.set(METRICS.pressure, spoolShare, "spool");

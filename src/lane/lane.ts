@@ -117,7 +117,12 @@ export class Lane {
 
   /** Whether both halves run. */
   get isUp(): boolean {
-    return this.#states.ingest.kind === "running" && this.#states.forward.kind === "running";
+    return this.isHalfUp("ingest") && this.isHalfUp("forward");
+  }
+
+  /** Whether a half runs. */
+  isHalfUp(kind: HalfKind): boolean {
+    return this.#states[kind].kind === "running";
   }
 
   /** Passes a snapshot or limits on to the halves that run; others get the current ones when they start. */

@@ -112,6 +112,7 @@ export class NodeUpstreams {
     this.#control.tick();
     this.#progress.sample(waiting, this.#o.clock.monotonic());
     const { drain } = this.#progress;
+    this.#o.metrics.set(METRICS.drainRate, drain?.perSecond ?? 0);
     this.#o.metrics.set(METRICS.drainSecondsLeft, drain === null ? 0 : drain.secondsLeft ?? -1);
   }
 

@@ -90,6 +90,7 @@ const ENCODINGS = ["identity", "gzip", "deflate", "br", "zstd", "other"];
 const ANSWER_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 const UPSTREAM_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const AGE_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200];
+const DELAY_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
 /** Values that are not known before the node runs; see `MetricsReader.collect`. */
 const OPEN: readonly string[] = [];
@@ -167,6 +168,15 @@ export const METRICS = {
     "Projects on hold: their state is not known yet, or too many of their records fail.",
   ),
   spoolHeld: gauge("spool_held_records", "Records found of projects on hold."),
+  spoolOldest: gauge(
+    "spool_oldest_record_age_seconds",
+    "Age of the oldest record that is not settled; 0 when none waits. Looked at every few seconds.",
+  ),
+  spoolWait: histogram(
+    "spool_wait_duration",
+    "From the receipt of a record to the first attempt to send it.",
+    AGE_BUCKETS,
+  ),
   spoolBytes: gauge("spool_disk_bytes", "Bytes of all segments on disk."),
   spoolBytesMax: gauge("spool_disk_bytes_max", "Configured bound of the spool."),
   spoolFreeBytes: gauge("spool_volume_free_bytes", "Bytes free on the spool's volume."),
@@ -191,6 +201,10 @@ export const METRICS = {
     result: ["ok", "error"],
   }),
   upstreamOutage: gauge("upstream_outage", "Lanes that hold an upstream for down and only probe."),
+  upstreamFailing: gauge(
+    "upstream_failing",
+    "Lanes in which requests to an upstream failed last, without it being held for down yet.",
+  ),
   forwardConcurrency: gauge("forward_concurrency", "Requests that all lanes may have under way at present."),
   copies: counter("forward_copies", "Copies for `copy_to`, by what became of them.", {
     result: ["delivered", "failed", "dropped"],
@@ -206,6 +220,11 @@ export const METRICS = {
   endpointRetries: counter(
     "upstream_endpoint_retries",
     "Requests to an endpoint that had failed at another one.",
+    BY_ENDPOINT,
+  ),
+  endpointTime: counter(
+    "upstream_endpoint_answer_seconds",
+    'Time an endpoint took for its answers; over those of `result="answered"` it is the mean.',
     BY_ENDPOINT,
   ),
   endpointInFlight: gauge(
@@ -232,6 +251,10 @@ export const METRICS = {
   drainSecondsLeft: gauge(
     "drain_seconds_left",
     "Time until the backlog is gone at the present rate; -1 while it does not shrink.",
+  ),
+  drainRate: gauge(
+    "drain_records_per_second",
+    "How fast a backlog shrinks, with what comes in meanwhile; negative while it grows, 0 without one.",
   ),
   deadLetters: counter("dead_letter_records", "Records moved to the dead letter."),
   duplicatesPossible: counter(
@@ -286,6 +309,17 @@ export const METRICS = {
   workerRestarts: counter("worker_restarts", "Lane halves restarted after they died.", {
     half: ["ingest", "forward"],
   }),
+  lanes: gauge("lanes", "Lanes of the node."),
+  halvesUp: gauge("lane_halves_up", "Halves of lanes that run.", { half: ["ingest", "forward"] }),
+  eventLoopDelay: histogram(
+    "event_loop_delay",
+    "How late timers fire, by isolate; looked at ten times a second.",
+    DELAY_BUCKETS,
+    { isolate: ["control", "ingest", "forward"] },
+  ),
+  memoryBytes: gauge("resident_memory_bytes", "Memory of the process."),
+  memoryBytesMax: gauge("resident_memory_bytes_max", "Memory that counts as pressure 1; 0 without a bound."),
+  startedAt: gauge("start_timestamp_seconds", "When the process was started, seconds since the epoch."),
   ready: gauge("ready", "1 while the node is ready for traffic."),
   buildInfo: gauge("build_info", "Always 1; the label says which version runs.", { version: [VERSION] }),
 } as const satisfies Readonly<Record<string, MetricSpec>>;

@@ -8,7 +8,7 @@ export const EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 export function renderExposition(reader: MetricsReader): string {
   let text = "";
   for (const spec of reader.layout.specs) {
-    text += `# HELP ${spec.name} ${spec.help}\n# TYPE ${spec.name} ${spec.kind}\n`;
+    text += `# HELP ${spec.name} ${escaped(spec.help)}\n# TYPE ${spec.name} ${spec.kind}\n`;
     for (const series of reader.series(spec)) {
       text += spec.kind === "histogram"
         ? renderHistogram(spec, series)
@@ -32,7 +32,11 @@ function renderHistogram(spec: MetricSpec, { labels, values }: Series): string {
 
 function renderLabels(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels).map(([name, value]) =>
-    `${name}="${value.replace(/[\\"\n]/g, "\\$&")}"`
+    `${name}="${escaped(value).replaceAll('"', '\\"')}"`
   );
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }

@@ -50,8 +50,8 @@ export class Endpoint implements Candidate {
     if (isRetry) this.health.add(this.spec.slot, "retries", 1);
   }
 
-  /** A request to it ended. */
-  end(outcome: EndpointOutcome, nowMs: number): void {
+  /** A request to it ended, which took `tookMs`. */
+  end(outcome: EndpointOutcome, nowMs: number, tookMs = 0): void {
     const { health, spec: { slot } } = this;
     this.#inFlight--;
     health.set(slot, "inFlight", this.#inFlight);
@@ -59,8 +59,10 @@ export class Endpoint implements Candidate {
     this.breaker.end(outcome !== "unreachable", nowMs);
     health.set(slot, "breakerOpen", this.breaker.state.kind === "closed" ? 0 : 1);
     health.add(slot, outcome === "answered" ? "answered" : "failed", 1);
-    if (outcome === "answered") health.set(slot, "trailing", 0);
-    else health.add(slot, "trailing", 1);
+    if (outcome === "answered") {
+      health.set(slot, "trailing", 0);
+      health.add(slot, "answerMs", tookMs);
+    } else health.add(slot, "trailing", 1);
   }
 
   /** Number of its connections that are open. */

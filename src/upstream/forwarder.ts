@@ -262,6 +262,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
 
   async #forward(job: Job, target: ForwardTarget): Promise<void> {
     this.#inFlight++;
+    if (job.attempts === 0) this.#o.metrics.observe(METRICS.spoolWait, this.#ageSeconds(job));
     try {
       const result = await target.deliver(job);
       if (result) await this.#conclude(job, target, result);
@@ -283,7 +284,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   async #conclude(job: Job, target: ForwardTarget, result: ForwardResult): Promise<void> {
     const { source, metrics, clock, targets } = this.#o;
     if (result.kind === "delivered") {
-      metrics.observe(METRICS.forwardAge, Math.max(0, clock.now() - job.receivedAtMs) / 1000);
+      metrics.observe(METRICS.forwardAge, this.#ageSeconds(job));
       targets.delivered(job, target);
       return source.settle(job, result);
     }
@@ -297,6 +298,10 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     }
     metrics.add(METRICS.forwardRetries, 1);
     source.retryLater(job, this.#retryDelayMs(job.attempts), result);
+  }
+
+  #ageSeconds({ receivedAtMs }: Job): number {
+    return Math.max(0, this.#o.clock.now() - receivedAtMs) / 1000;
   }
 
   #retryDelayMs(attempts: number): number {
@@ -313,12 +318,14 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   }
 
   readonly #targetChanged = (): void => {
-    let [down, concurrency] = [0, 0];
+    let [down, failing, concurrency] = [0, 0, 0];
     for (const target of this.#o.targets.all) {
       if (target.outage.kind === "outage") down++;
+      if (target.outage.kind === "grace") failing++;
       concurrency += target.concurrency;
     }
     this.#o.metrics.set(METRICS.upstreamOutage, down);
+    this.#o.metrics.set(METRICS.upstreamFailing, failing);
     this.#o.metrics.set(METRICS.forwardConcurrency, concurrency);
     this.#wake();
   };

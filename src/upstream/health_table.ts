@@ -19,6 +19,7 @@ export const ENDPOINTS_MAX = 256;
 export const HEALTH_CELLS = [
   "answered",
   "failed",
+  "answerMs",
   "trailing",
   "retries",
   "inFlight",

@@ -92,11 +92,13 @@ export class Reachability {
   /** A request ended in a network error. */
   failed(reason: string): void {
     if (this.#stopped || this.#outage.isActive) return;
-    if (this.#outage.state.kind === "reachable") {
+    const isFirst = this.#outage.state.kind === "reachable";
+    if (isFirst) {
       log.warn("the upstream cannot be reached: {reason}", { ...this.#about, reason });
     }
     this.#hold ??= this.#o.clock.after(this.#holds.next(), () => this.#release());
-    if (!this.#outage.failed(this.#o.clock.monotonic())) return;
+    const isOutage = this.#outage.failed(this.#o.clock.monotonic());
+    if (!isOutage) return isFirst ? this.#o.onChange() : undefined;
     log.error("the upstream is held for down, records stay on disk: {reason}", { ...this.#about, reason });
     this.#o.onChange();
     this.#probing = new AbortController();

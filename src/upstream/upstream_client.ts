@@ -179,7 +179,8 @@ export class UpstreamClient {
   ): Promise<Sent<R>> {
     const { clock } = this.#o;
     const member = this.#members.get(endpoint)!;
-    endpoint.begin(isRetry, clock.monotonic());
+    const startedMs = clock.monotonic();
+    endpoint.begin(isRetry, startedMs);
     let outcome: EndpointOutcome = "aborted";
     try {
       const response = await send(member);
@@ -189,7 +190,8 @@ export class UpstreamClient {
       if (error instanceof UpstreamError) outcome = outcomeOfError(error);
       return { error, outcome };
     } finally {
-      endpoint.end(outcome, clock.monotonic());
+      const endedMs = clock.monotonic();
+      endpoint.end(outcome, endedMs, endedMs - startedMs);
       endpoint.connections = member.client.connections.open + member.streams.inFlight;
       if (endpoint.inFlight === 0 && !this.#endpoints.includes(endpoint)) this.#leave(endpoint);
     }

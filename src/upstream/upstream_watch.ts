@@ -66,6 +66,8 @@ export interface EndpointStatus {
   readonly ejections: number;
   readonly answered: number;
   readonly failed: number;
+  /** Time its answers took in all. */
+  readonly answerMs: number;
   readonly retries: number;
   readonly inFlight: number;
   readonly connections: number;
@@ -87,6 +89,7 @@ interface Watched {
 interface Counts {
   readonly answered: number;
   readonly failed: number;
+  readonly answerMs: number;
   readonly retries: number;
 }
 
@@ -172,11 +175,12 @@ export class UpstreamWatch {
 
   #counted({ spec: { slot }, ejections, before }: Watched) {
     const { table } = this.#deps;
-    const { answered, failed, retries } = countsOf(table, slot);
+    const { answered, failed, answerMs, retries } = countsOf(table, slot);
     return {
       ejections,
       answered: answered - before.answered,
       failed: failed - before.failed,
+      answerMs: answerMs - before.answerMs,
       retries: retries - before.retries,
       inFlight: table.total(slot, "inFlight"),
       connections: table.total(slot, "connections"),
@@ -260,8 +264,10 @@ export class UpstreamWatch {
 }
 
 function countsOf(table: HealthTable, slot: number): Counts {
-  const [answered, failed, retries] = (["answered", "failed", "retries"] as const).map((cell) =>
-    table.total(slot, cell)
-  );
-  return { answered: answered!, failed: failed!, retries: retries! };
+  return {
+    answered: table.total(slot, "answered"),
+    failed: table.total(slot, "failed"),
+    answerMs: table.total(slot, "answerMs"),
+    retries: table.total(slot, "retries"),
+  };
 }
