@@ -258,7 +258,8 @@ export class Node {
     if (this.#projects.configure(config)) {
       this.#lanes.broadcast({ type: "projects", snapshot: this.#projects.snapshot });
     }
-    if (changed.some(({ key }) => affectsUpstreams(key))) this.#upstreams.configure(config);
+    const isElsewhere = changed.some(({ key }) => affectsUpstreams(key)) && this.#upstreams.configure(config);
+    this.#managed?.configure(config, isElsewhere);
     this.guard.configure(config);
     await this.#lanes.configure(loaded);
   }
@@ -268,7 +269,7 @@ export class Node {
     if (config.relay.mode !== "managed" || credentials === null) return null;
     const { clock, storage } = this.#deps;
     return new ManagedMode({
-      loaded: this.#loaded,
+      config,
       credentials,
       clock,
       storage,

@@ -16,14 +16,20 @@ import { jsonOf, type ValueKind } from "./value_kind.ts";
 export type Effect = "reload" | "restart" | "none";
 
 /** Declaration of a key. */
-export interface FieldOptions {
+export type FieldOptions = FieldDeclaration & When;
+
+/** `reload` only where whoever uses the value reads it at use, or is told of a new one. */
+type When =
+  | { readonly effect: "reload" | "none" }
+  /** `because` says what takes the value into use once, in a few words for the table. */
+  | { readonly effect: "restart"; readonly because: string };
+
+interface FieldDeclaration {
   /** As it would be written in the file. */
   readonly default: unknown;
   /** Set when the default depends on the machine or on other keys (`derived_defaults.ts`); `default` then says how. */
   readonly derived?: true;
   readonly about: string;
-  /** `reload` only where whoever uses the value reads it at use, or is told of a new one. */
-  readonly effect: Effect;
   readonly secret?: true;
 }
 
@@ -37,6 +43,8 @@ export interface ConfigKey {
   readonly derived: boolean;
   readonly about: string;
   readonly effect: Effect;
+  /** Why a change needs a restart; empty when it does not. */
+  readonly because: string;
   readonly secret: boolean;
 }
 
@@ -53,6 +61,11 @@ const declarations = new WeakMap<z.ZodType, Declaration>();
 const shapes = new WeakMap<z.ZodType, Shape>();
 /** What stands under every name of a mapping, or in every place of a list. */
 const elements = new WeakMap<z.ZodType, z.ZodType>();
+
+/** For keys whose value is taken into use once, when the node starts; `because` says why. */
+export function restart(because: string): { readonly effect: "restart"; readonly because: string } {
+  return { effect: "restart", because };
+}
 
 /** A key. */
 export function field<T>(kind: ValueKind<T>, options: FieldOptions): z.ZodType<T> {
@@ -121,6 +134,7 @@ export function keysOf(schema: z.ZodType, path: readonly string[] = []): ConfigK
       derived,
       about,
       effect,
+      because: declaration.effect === "restart" ? declaration.because : "",
       secret,
     }];
   }

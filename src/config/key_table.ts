@@ -10,7 +10,7 @@ const PLAIN = /^[a-z][\w./:-]*[\w/]$/i;
 /** All keys as Markdown: a table of those with an effect, and a sentence that names the others. */
 export function renderKeyTable(): string {
   const rows = effectiveKeys().map((key) =>
-    `| \`${key.key}\` | ${defaultCell(key)} | ${key.form} | ${key.effect} | ${key.about} | ${
+    `| \`${key.key}\` | ${defaultCell(key)} | ${key.form} | ${effectCell(key)} | ${key.about} | ${
       variablesOf(key.key).map((name) => `\`${name}\``).join(" ")
     } |`
   );
@@ -21,7 +21,7 @@ export function renderKeyTable(): string {
     ...rows,
     "",
     "A changed value counts as soon as the configuration is loaded again (`reload`) or when the node is started again " +
-    "(`restart`). A size is a number of bytes, or a number with `B`, `kB`, `KiB`, `MB`, `MiB`, " +
+    "(`restart`, with what it is for which the value is taken up only then). A size is a number of bytes, or a number with `B`, `kB`, `KiB`, `MB`, `MiB`, " +
     "`GB` or `GiB`; a duration is a number of seconds, or a number with `ms`, `s`, `m`, `h` or `d`.",
     "",
     `Accepted for a Relay's configuration, without effect (a node that finds one warns): ${
@@ -68,6 +68,10 @@ function assignment(key: ConfigKey, value: string | undefined): string {
   return key.derived
     ? `# ${name}: (${plainText(String(key.default))})`
     : `# ${name}: ${JSON.stringify(key.default)}`;
+}
+
+function effectCell({ effect, because }: ConfigKey): string {
+  return because === "" ? effect : `${effect}: ${because}`;
 }
 
 function defaultCell(key: ConfigKey): string {

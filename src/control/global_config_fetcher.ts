@@ -20,7 +20,7 @@ export interface FetchedGlobalConfig {
 export interface GlobalConfigFetcherOptions {
   readonly queries: Pick<QueryClient, "ask">;
   readonly clock: Clock;
-  /** From one answer to the next question. */
+  /** From one answer to the next question; read at use, and may change. */
   readonly intervalMs: number;
   /** Whether the upstream may be asked. */
   readonly isAllowed: () => boolean;
@@ -67,13 +67,13 @@ export class GlobalConfigFetcher {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, intervalMs, isAllowed } = this.#o;
+    const { clock, isAllowed } = this.#o;
     while (!signal.aborted) {
       this.#wake = new AbortController();
       if (isAllowed()) await this.#ask(signal);
       // Before the first answer nothing is forwarded, so permission to ask is not waited for.
       const wake = this.#answeredMs === null ? this.#wake.signal : signal;
-      if (!signal.aborted) await clock.sleep(intervalMs, wake);
+      if (!signal.aborted) await clock.sleep(this.#o.intervalMs, wake);
     }
   }
 

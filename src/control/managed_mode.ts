@@ -9,7 +9,8 @@
  * Recovery: what is known is kept on disk (cache_file.ts) and read at the start, before the first lane takes anything.
  */
 import type { Clock } from "../core/clock.ts";
-import type { LoadedConfig } from "../config/load_config.ts";
+import { Live } from "../core/live.ts";
+import type { Config } from "../config/config.ts";
 import type { Credentials } from "../config/schema/credentials.ts";
 import { DEFAULT_GLOBAL_CONFIG, type GlobalConfig, readGlobalConfig } from "../projects/global_config.ts";
 import { ProjectCache } from "../projects/project_cache.ts";
@@ -27,7 +28,7 @@ import { Registration, type RegistrationState } from "../upstream/registration.t
 import { RequestSigner } from "../upstream/request_signer.ts";
 import { CacheWriter, readCacheFile, renderCacheFile } from "./cache_file.ts";
 import { answerRelay } from "./downstream.ts";
-import { GlobalConfigFetcher } from "./global_config_fetcher.ts";
+import { type FetchedGlobalConfig, GlobalConfigFetcher } from "./global_config_fetcher.ts";
 import { ProjectFetcher } from "./project_fetcher.ts";
 import { RelayKeys } from "./relay_keys.ts";
 
@@ -38,7 +39,7 @@ const PROTOCOL_VERSION = "26.4.0";
 
 /** Options of {@link ManagedMode}. */
 export interface ManagedModeOptions {
-  readonly loaded: LoadedConfig;
+  readonly config: Config;
   readonly credentials: Credentials;
   readonly clock: Clock;
   readonly storage: Storage;
@@ -57,6 +58,7 @@ export interface ManagedModeOptions {
 /** What a managed node knows, and how it comes to know it. */
 export class ManagedMode {
   readonly #o: ManagedModeOptions;
+  readonly #config: Live<Config>;
   readonly #cache: ProjectCache;
   readonly #queries: QueryClient;
   readonly #registration: Registration;
@@ -70,54 +72,63 @@ export class ManagedMode {
   constructor(options: ManagedModeOptions) {
     this.#o = options;
     const { clock, metrics, storage, cachePath, credentials } = options;
-    const { cache, http, limits, auth } = options.loaded.config;
-    this.#cache = new ProjectCache({
+    const config = this.#config = new Live(options.config);
+    this.#cache = new ProjectCache(config.view(({ cache, http }) => ({
       expiryMs: cache.projectExpiry,
       graceMs: cache.projectGracePeriod,
       refreshMs: refreshMs(cache),
       projectsMax: cache.projectsMax,
       retryMsMax: http.maxRetryInterval,
-    });
+    })));
     const queries = this.#queries = new QueryClient({
       client: options.client,
       signer: new RequestSigner(credentials, clock),
       metrics,
     });
     const isAllowed = (): boolean => this.#registration.isAuthenticated;
-    this.#registration = new Registration({
+    const intervals = config.view(({ http }) => ({
+      intervalMs: http.authInterval,
+      retryIntervalMsMax: http.maxRetryInterval,
+    }));
+    this.#registration = new Registration(Object.assign(intervals, {
       queries,
       relayId: credentials.id,
       publicKey: credentials.publicKey,
       version: PROTOCOL_VERSION,
       clock,
-      intervalMs: http.authInterval,
-      retryIntervalMsMax: http.maxRetryInterval,
       onChange: () => this.#registrationChanged(),
-    });
-    this.#projects = new ProjectFetcher({
-      cache: this.#cache,
-      queries,
-      clock,
-      metrics,
+    }));
+    const fetching = config.view(({ cache, http, limits }) => ({
       batchIntervalMs: cache.batchInterval,
       batchSize: cache.batchSize,
       requestsMax: limits.maxConcurrentQueries,
       fullConfig: cache.projectRequestFullConfig,
       retryIntervalMsMax: http.maxRetryInterval,
       failureIntervalMs: http.projectFailureInterval,
-      isAllowed,
-      onChange: () => this.#publish(),
-    });
-    this.#globals = new GlobalConfigFetcher({
+    }));
+    this.#projects = new ProjectFetcher(Object.assign(fetching, {
+      cache: this.#cache,
       queries,
       clock,
-      intervalMs: cache.globalConfigFetchInterval,
+      metrics,
       isAllowed,
-      onChange: (fetched) => this.#takeGlobal(fetched),
-    });
-    this.#relays = new RelayKeys({
+      onChange: () => this.#publish(),
+    }));
+    const globalFetching = config.view(({ cache }) => ({ intervalMs: cache.globalConfigFetchInterval }));
+    this.#globals = new GlobalConfigFetcher(Object.assign(globalFetching, {
+      queries,
+      clock,
+      isAllowed,
+      onChange: (fetched: FetchedGlobalConfig) => this.#takeGlobal(fetched),
+    }));
+    const remembering = config.view(({ cache }) => ({
+      expiryMs: cache.relayExpiry,
+      missExpiryMs: cache.missExpiry,
+      batchIntervalMs: cache.downstreamRelaysBatchInterval,
+    }));
+    this.#relays = new RelayKeys(Object.assign(remembering, {
       statics: new Map(
-        auth.staticRelays.map(({ id, publicKey, internal }) => [
+        options.config.auth.staticRelays.map(({ id, publicKey, internal }) => [
           id,
           { publicKey: PublicKey.parse(publicKey), internal },
         ]),
@@ -125,10 +136,7 @@ export class ManagedMode {
       queries,
       clock,
       metrics,
-      expiryMs: cache.relayExpiry,
-      missExpiryMs: cache.missExpiry,
-      batchIntervalMs: cache.downstreamRelaysBatchInterval,
-    });
+    }));
     this.#writer = new CacheWriter({ storage, clock, path: cachePath, render: () => this.#render() });
   }
 
@@ -144,6 +152,16 @@ export class ManagedMode {
     if (kept.projects.length > 0) {
       log.info("project states of an earlier run", { projects: kept.projects.length - invalid, invalid });
     }
+  }
+
+  /**
+   * Takes over a changed configuration.
+   *
+   * @param isElsewhere whether the upstream is another one now: this node has to register there before anything is sent
+   */
+  configure(config: Config, isElsewhere: boolean): void {
+    this.#config.set(config);
+    if (isElsewhere) this.#registration.restart();
   }
 
   start(): void {
@@ -209,7 +227,7 @@ export class ManagedMode {
       want: (keys) => this.want(keys),
       global: () => this.#global?.raw ?? null,
       passOn: (query, body) => this.#queries.askRaw(query, body),
-      advertisedUpstream: this.#o.loaded.config.relay.advertisedUpstream,
+      advertisedUpstream: this.#config.current.relay.advertisedUpstream,
     });
   }
 
@@ -222,7 +240,7 @@ export class ManagedMode {
   }
 
   get #owner() {
-    return { upstream: this.#o.loaded.config.relay.upstream, relayId: this.#o.credentials.id };
+    return { upstream: this.#config.current.relay.upstream, relayId: this.#o.credentials.id };
   }
 
   #registrationChanged(): void {
@@ -264,7 +282,7 @@ export class ManagedMode {
 }
 
 /** Section 2: an interval counts only between grace and the end of the state's life. */
-function refreshMs(cache: LoadedConfig["config"]["cache"]): number | null {
+function refreshMs(cache: Config["cache"]): number | null {
   const { projectRefreshInterval: interval, projectExpiry, projectGracePeriod: grace } = cache;
   return interval !== null && interval > grace && interval < projectExpiry + grace ? interval : null;
 }

@@ -22,7 +22,7 @@ const SWEEP_MS = 1000;
 /** Failures are told as errors at most this often. */
 const REPORT_MS = 60_000;
 
-/** Options of {@link ProjectFetcher}; times in milliseconds. */
+/** Options of {@link ProjectFetcher}; times in milliseconds. Numbers are read at use, and may change. */
 export interface ProjectFetcherOptions {
   readonly cache: ProjectCache;
   readonly queries: Pick<QueryClient, "ask">;
@@ -54,7 +54,7 @@ export class ProjectFetcher {
 
   constructor(options: ProjectFetcherOptions) {
     this.#o = options;
-    this.#backoff = queryBackoff(options.retryIntervalMsMax, options.random);
+    this.#backoff = queryBackoff(options, options.random);
   }
 
   start(): void {
@@ -81,7 +81,7 @@ export class ProjectFetcher {
   }
 
   async #fetch(): Promise<void> {
-    const { clock, cache, batchIntervalMs, isAllowed } = this.#o;
+    const { clock, cache, isAllowed } = this.#o;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       this.#wake = new AbortController();
@@ -96,7 +96,7 @@ export class ProjectFetcher {
         continue;
       }
       // Nothing shortens this pause: what is wanted meanwhile goes with the round.
-      await clock.sleep(batchIntervalMs + this.#backoff.next(), signal);
+      await clock.sleep(this.#o.batchIntervalMs + this.#backoff.next(), signal);
       if (!signal.aborted && isAllowed()) await this.#round(signal);
     }
   }

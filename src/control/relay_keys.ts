@@ -29,7 +29,7 @@ interface Remembered {
 
 type Waiting = PromiseWithResolvers<KnownRelay | null>;
 
-/** Options of {@link RelayKeys}; times in milliseconds. */
+/** Options of {@link RelayKeys}; times in milliseconds, read at use. */
 export interface RelayKeysOptions {
   /** By id. */
   readonly statics: ReadonlyMap<string, KnownRelay>;

@@ -14,8 +14,22 @@ const FLOOR_SHARE = 0.25;
 /** Shared memory for `total` permits of `holders` holders. */
 export function createPermits(total: number, holders: number): SharedArrayBuffer {
   const cells = new Int32Array(new SharedArrayBuffer((BORROWED + holders) * Int32Array.BYTES_PER_ELEMENT));
-  cells[FREE] = Math.max(0, total - holders * permitFloor(total, holders));
+  cells[FREE] = shareable(total, holders);
   return cells.buffer as SharedArrayBuffer;
+}
+
+/** Makes it `total` permits in all; holders then are to be given their new floors ({@link SharedPermits.setFloor}). */
+export function resizePermits(
+  buffer: SharedArrayBuffer,
+  before: number,
+  total: number,
+  holders: number,
+): void {
+  Atomics.add(new Int32Array(buffer), FREE, shareable(total, holders) - shareable(before, holders));
+}
+
+function shareable(total: number, holders: number): number {
+  return Math.max(0, total - holders * permitFloor(total, holders));
 }
 
 /** Permits that no holder has to share. */
@@ -27,7 +41,7 @@ export function permitFloor(total: number, holders: number): number {
 export class SharedPermits {
   readonly #cells: Int32Array;
   readonly #index: number;
-  readonly #floor: number;
+  #floor: number;
   #taken = 0;
 
   constructor(buffer: SharedArrayBuffer, index: number, floor: number) {
@@ -48,6 +62,14 @@ export class SharedPermits {
     }
     this.#taken++;
     return true;
+  }
+
+  /** Changes how many nobody else gets; what is taken beyond them is borrowed from then on. */
+  setFloor(floor: number): void {
+    const moreBorrowed = Math.max(0, this.#taken - floor) - Math.max(0, this.#taken - this.#floor);
+    this.#floor = floor;
+    Atomics.add(this.#cells, this.#index, moreBorrowed);
+    Atomics.sub(this.#cells, FREE, moreBorrowed);
   }
 
   /** Gives one back. */

@@ -183,6 +183,7 @@ async function start(
     },
   });
   const permits = new SharedPermits(options.permits, options.lane, limits.permitFloor);
+  settings.watch(({ upstream }) => permits.setFloor(upstream.permitFloor));
   const forwarder = new Forwarder({
     source,
     targets: upstreams,

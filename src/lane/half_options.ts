@@ -91,13 +91,21 @@ export function ingestSettings({ config }: LoadedConfig, ports: Ports, edge: Sha
       tls: edge.tls && { port: ports.tls ?? 0, material: edge.tls },
       hosts: listener.hosts,
       hstsMaxAgeSeconds: listener.hstsMaxAge === null ? null : Math.floor(listener.hstsMaxAge / 1000),
-      headersTimeoutMs: listener.headerTimeout,
       pace: paceLimits(config),
-      idleTimeoutMs: listener.idleTimeout,
+      timeouts: connectionTimeouts(config),
       reusePort: lanes > 1,
       healthRoutes: relay.internalPort === null,
       tunnel: tunnelRules(config),
     },
+  };
+}
+
+/** How long connections are waited for. */
+export function connectionTimeouts({ listener }: Config): IngestOptions["listener"]["timeouts"] {
+  return {
+    headersMs: listener.headerTimeout,
+    idleMs: listener.idleTimeout,
+    answerMs: listener.answerTimeout,
   };
 }
 

@@ -251,6 +251,10 @@ async function start(
     get fallback() {
       return passing.fallback;
     },
+    get hosts() {
+      return settings.current.listener.hosts;
+    },
+    timeouts: settings.view(({ listener }) => listener.timeouts),
     proxies: o.isProxied ? trustedProxies : null,
     connections: {
       get connectionsMax() {

@@ -5,7 +5,7 @@
  * gets what changes by {@link Lanes.broadcast}. Memory shared by the lanes lives here and outlives each of them.
  */
 import type { Clock } from "../core/clock.ts";
-import { createPermits } from "../core/shared_permits.ts";
+import { createPermits, resizePermits } from "../core/shared_permits.ts";
 import { VERSION } from "../core/version.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import type { ManagedMode } from "../control/managed_mode.ts";
@@ -57,6 +57,7 @@ export class Lanes {
   readonly #controls: ControlBlock[] = [];
   readonly #connectionCounts: ConnectionCounts;
   readonly #permits: SharedArrayBuffer;
+  #permitsTotal: number;
   /** Null when no project is held to a share. */
   readonly #projectBytes: ProjectBytes | null;
 
@@ -64,7 +65,8 @@ export class Lanes {
     this.#o = parts;
     const { config } = parts.loaded();
     this.#connectionCounts = createConnectionCounts(config.lanes * options.connectionsPerLane(config));
-    this.#permits = createPermits(config.limits.maxConcurrentRequests, config.lanes);
+    this.#permitsTotal = config.limits.maxConcurrentRequests;
+    this.#permits = createPermits(this.#permitsTotal, config.lanes);
     this.#projectBytes = config.spool.projectShare < 1 ? ProjectBytes.create(config.lanes) : null;
   }
 
@@ -111,6 +113,9 @@ export class Lanes {
   /** Puts the settings in force into all halves; resolves when they act by them. */
   async configure(loaded: LoadedConfig): Promise<void> {
     const settings = this.#settings(loaded);
+    const { limits, lanes } = loaded.config;
+    resizePermits(this.#permits, this.#permitsTotal, limits.maxConcurrentRequests, lanes);
+    this.#permitsTotal = limits.maxConcurrentRequests;
     await Promise.all(this.#lanes.map((lane) => lane.configure(settings)));
   }
 

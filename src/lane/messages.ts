@@ -9,6 +9,7 @@ import type { Leftover } from "../spool/large_leftovers.ts";
 import type { RuleBan } from "../guard/ban_table.ts";
 import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
 import type { ConnectionCounts } from "../listener/connection_gate.ts";
+import type { ConnectionTimeouts } from "../listener/engine.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
 import type { ItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
@@ -109,14 +110,13 @@ export interface IngestOptions extends CommonOptions {
     readonly tls: { readonly port: number; readonly material: TlsMaterial } | null;
     readonly hosts: readonly string[];
     readonly hstsMaxAgeSeconds: number | null;
-    readonly headersTimeoutMs: number;
     /** Bounds of slow bodies, see `body_pace.ts`. */
     readonly pace: {
       readonly timeoutMs: number;
       readonly bytesPerSecondMin: number;
       readonly requestTimeoutMs: number;
     };
-    readonly idleTimeoutMs: number;
+    readonly timeouts: ConnectionTimeouts;
     /** Whether several lanes share the port. */
     readonly reusePort: boolean;
     /** False when the health routes live on an internal listener. */

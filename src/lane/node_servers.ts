@@ -6,7 +6,7 @@ import { createConnectionCounts } from "../listener/connection_gate.ts";
 import { Listener } from "../listener/listener.ts";
 import { healthRoutes } from "../listener/routes.ts";
 import type { Health } from "../listener/endpoints/health.ts";
-import { paceLimits } from "./half_options.ts";
+import { connectionTimeouts, paceLimits } from "./half_options.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 
@@ -93,7 +93,7 @@ export function serveInternal(
   metrics: Metrics,
   clock: Clock,
 ): Promise<NodeServer> | null {
-  const { listener, relay: { internalHost, internalPort } } = config;
+  const { internalHost, internalPort } = config.relay;
   if (internalHost === null || internalPort === null) return null;
   return Listener.start({
     exposure: "load_balancer",
@@ -108,9 +108,8 @@ export function serveInternal(
     backlog: config.limits.tcpListenBacklog,
     proxies: null,
     connections: UNBOUNDED,
-    headersTimeoutMs: listener.headerTimeout,
     pace: paceLimits(config),
-    idleTimeoutMs: listener.idleTimeout,
+    timeouts: connectionTimeouts(config),
   }).then((internal) => ({
     name: "internal",
     port: internal.address.port,

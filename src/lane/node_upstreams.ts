@@ -89,7 +89,7 @@ export class NodeUpstreams {
   queryClient(): UpstreamClient {
     const { clock, metrics } = this.#o;
     const health = new HealthWriter(this.#control.table.buffer, 2 * this.#lanes);
-    this.#queries = queryUpstream(defaultOf(this.snapshot), this.#config, { clock, metrics, health });
+    this.#queries = queryUpstream(defaultOf(this.snapshot), () => this.#config, { clock, metrics, health });
     return this.#queries;
   }
 
@@ -101,10 +101,12 @@ export class NodeUpstreams {
     await Promise.race([looked, clock.sleep(START_MS_MAX, known.signal)]);
   }
 
-  /** Takes over a changed configuration. */
-  configure(config: Config): void {
+  /** Takes over a changed configuration; true when the default upstream is another one now. */
+  configure(config: Config): boolean {
+    const isElsewhere = defaultUpstreamUrl(config) !== defaultUpstreamUrl(this.#config);
     this.#config = config;
     this.#control.configure(upstreamPlan(config, this.#o.sources));
+    return isElsewhere;
   }
 
   /** Judges endpoints and looks at the backlog; called a few times a second. */

@@ -10,19 +10,27 @@ import { HEAD_BYTES_MAX, IDLE_TIMEOUT_MS } from "./lane_upstreams.ts";
 /** Beside the questions for project states: registration, global configuration, keys of relays, a batch passed on. */
 const OTHER_QUERIES = 4;
 
-/** Makes the client. */
+/** Makes the client; the configuration is read at use. */
 export function queryUpstream(
   spec: UpstreamSpec,
-  { http, limits }: Config,
+  config: () => Config,
   deps: { readonly clock: Clock; readonly metrics: Metrics; readonly health: HealthWriter },
 ): UpstreamClient {
   return new UpstreamClient(spec, {
     ...deps,
-    connectTimeoutMs: http.connectionTimeout,
-    totalTimeoutMs: limits.queryTimeout,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
-    connectionsMax: limits.maxConcurrentQueries + OTHER_QUERIES,
     headBytesMax: HEAD_BYTES_MAX,
-    bodyBytesMax: limits.maxApiPayloadSize,
+    get connectTimeoutMs() {
+      return config().http.connectionTimeout;
+    },
+    get totalTimeoutMs() {
+      return config().limits.queryTimeout;
+    },
+    get connectionsMax() {
+      return config().limits.maxConcurrentQueries + OTHER_QUERIES;
+    },
+    get bodyBytesMax() {
+      return config().limits.maxApiPayloadSize;
+    },
   });
 }

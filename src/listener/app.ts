@@ -50,7 +50,10 @@ export interface AppOptions {
   readonly requestGate?: RequestGate | null;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  /** Hosts that are served, lower case, `*.` for subdomains; none listed means any. Probes are answered under any name. */
+  /**
+   * Hosts that are served, lower case, `*.` for subdomains; none listed means any. Probes are answered under any name.
+   * Read at use, and may change.
+   */
   readonly hosts?: readonly string[];
   /** `Strict-Transport-Security` of answers over TLS, seconds; null for none. */
   readonly hstsMaxAgeSeconds?: number | null;
@@ -63,7 +66,7 @@ export class App {
   readonly #hono: Hono;
   readonly #writer: AnswerWriter;
   readonly #secureWriter: AnswerWriter;
-  readonly #hosts: readonly string[];
+  readonly #o: AppOptions;
   readonly #probePaths: ReadonlySet<string>;
   readonly #bodies: BodyReader;
   readonly #gate: RequestGate | null;
@@ -74,7 +77,7 @@ export class App {
   constructor(o: AppOptions) {
     this.#writer = new AnswerWriter(o.version);
     this.#secureWriter = new AnswerWriter(o.version, o.hstsMaxAgeSeconds);
-    this.#hosts = o.hosts ?? [];
+    this.#o = o;
     this.#bodies = o.bodies;
     this.#gate = o.requestGate ?? null;
     this.#clock = o.clock;
@@ -105,14 +108,15 @@ export class App {
     if (request.path.length + request.query.length > TARGET_CHARS_MAX) {
       return this.#refuse(request, TARGET_TOO_LONG, false);
     }
-    if (this.#hosts.length > 0 && !this.#serves(request)) return this.#refuse(request, MISDIRECTED, false);
+    const { hosts = [] } = this.#o;
+    if (hosts.length > 0 && !this.#serves(request, hosts)) return this.#refuse(request, MISDIRECTED, false);
     return this.#hono.fetch(request as unknown as Request);
   }
 
-  #serves(request: IncomingRequest): boolean {
+  #serves(request: IncomingRequest, hosts: readonly string[]): boolean {
     if (this.#probePaths.has(request.path)) return true;
     const host = hostWithoutPort(request.header("host") ?? "");
-    return this.#hosts.some((pattern) => isHostOf(host, pattern));
+    return hosts.some((pattern) => isHostOf(host, pattern));
   }
 
   /** Answers a request that cannot be routed. Never rejects. */

@@ -7,6 +7,16 @@ import type { BodyPaces } from "./body_pace.ts";
 import type { ConnectionGate } from "./connection_gate.ts";
 import type { TlsMaterial } from "./tls_material.ts";
 
+/** How long connections are waited for, ms; read at use, and may change. */
+export interface ConnectionTimeouts {
+  /** For the whole head of a request. */
+  readonly headersMs: number;
+  /** Between two requests. */
+  readonly idleMs: number;
+  /** For a client to take more of its answer. */
+  readonly answerMs: number;
+}
+
 /** Where an engine listens, and how long it waits for clients. */
 export interface EngineOptions {
   readonly app: App;
@@ -25,12 +35,9 @@ export interface EngineOptions {
   readonly proxies: CidrSet | null;
   /** Certificates; null on a port without TLS. */
   readonly tls: TlsMaterial | null;
-  /** For the whole head of a request, ms. */
-  readonly headersTimeoutMs: number;
+  readonly timeouts: ConnectionTimeouts;
   /** How slowly bodies may come. */
   readonly paces: BodyPaces;
-  /** Between two requests of a connection, ms. */
-  readonly idleTimeoutMs: number;
 }
 
 /** A listening socket with a server behind it. */

@@ -1,8 +1,8 @@
 /**
  * Engine for nodes that face the internet: `node:http`, which bounds how long clients may take.
  *
- * Limits: a head has `headersTimeoutMs`, a body what `body_pace.ts` says, a connection `idleTimeoutMs` between two requests;
- * late heads and bodies are answered with 408. Connections beyond the bounds of `connection_gate.ts` are reset; those must be
+ * Limits: a head has `timeouts.headersMs`, a body what `body_pace.ts` says, a connection `timeouts.idleMs` between two
+ * requests; late heads and bodies are answered with 408. Clients that do not read are `unread_answers.ts`'s. Connections beyond the bounds of `connection_gate.ts` are reset; those must be
  * below the limit of file descriptors, see `open_files.ts`. Heads of more than 16 KiB are answered with 431 or 414.
  *
  * Older runtimes enforce none of the connection timeouts (bodies are timed here all the same) and ignore `reusePort`:
@@ -25,6 +25,7 @@ import {
 } from "./incoming_request.ts";
 import { peerOf, stageSockets } from "./socket_stages.ts";
 import { TlsContexts } from "./tls_contexts.ts";
+import { UnreadAnswers } from "./unread_answers.ts";
 import type { TlsMaterial } from "./tls_material.ts";
 
 const log = logger("listener");
@@ -44,14 +45,12 @@ const INCOMPLETE =
 /** Starts listening; rejects with what binding fails with. */
 export async function startNodeEngine(options: EngineOptions): Promise<Engine> {
   if (!NODE_ENGINE_IS_COMPLETE && (options.tls || options.proxies)) throw new Error(INCOMPLETE);
-  const { app, clock, paces, gate, proxies, headersTimeoutMs } = options;
+  const { app, clock, paces, gate, proxies, timeouts } = options;
   const tls = options.tls && new TlsContexts(options.tls);
   const server = http.createServer({
     maxHeaderSize: HEAD_BYTES_MAX,
-    headersTimeout: headersTimeoutMs,
     requestTimeout: 0,
-    keepAliveTimeout: options.idleTimeoutMs,
-    connectionsCheckingInterval: Math.min(SWEEP_INTERVAL_MS, headersTimeoutMs),
+    connectionsCheckingInterval: Math.min(SWEEP_INTERVAL_MS, timeouts.headersMs),
   }, (request, response) => {
     const incoming = new NodeRequest(request, response, paces);
     // An answer that cannot be written any more is nobody's fault.
@@ -59,8 +58,14 @@ export async function startNodeEngine(options: EngineOptions): Promise<Engine> {
     incoming.isSecure = tls !== null;
     void (isWellFormed(request) ? app.handle(incoming) : app.handleMalformed(incoming));
   });
+  const unread = new UnreadAnswers({ clock, timeouts, metrics: options.metrics });
+  // The server reads them at use, and they may change.
+  Object.defineProperties(server, {
+    headersTimeout: { get: () => timeouts.headersMs },
+    keepAliveTimeout: { get: () => timeouts.idleMs },
+  });
   if (NODE_ENGINE_IS_COMPLETE) {
-    stageSockets(server, { gate, proxies, tls, clock, timeoutMs: headersTimeoutMs });
+    stageSockets(server, { gate, proxies, tls, clock, timeouts, unread });
   }
   // Left alone, the parser ends these without an answer.
   server.on("connect", (_, socket: Socket) => answerUnparsed(app, "405 Method Not Allowed", socket));
@@ -71,7 +76,7 @@ export async function startNodeEngine(options: EngineOptions): Promise<Engine> {
   server.listen({ host, port, reusePort, backlog } as Parameters<typeof server.listen>[0] & object, () => {
     server.off("error", reject);
     server.on("error", (error) => log.error("the listening socket failed: {error}", { error }));
-    resolve(new NodeEngine(server, clock, tls));
+    resolve(new NodeEngine(server, clock, tls, unread));
   });
   return await promise;
 }
@@ -80,7 +85,12 @@ class NodeEngine implements Engine {
   readonly address: Engine["address"];
   #closed: Promise<void> | null = null;
 
-  constructor(readonly server: http.Server, readonly clock: Clock, readonly tls: TlsContexts | null) {
+  constructor(
+    readonly server: http.Server,
+    readonly clock: Clock,
+    readonly tls: TlsContexts | null,
+    readonly unread: UnreadAnswers,
+  ) {
     const { address, port } = server.address() as AddressInfo;
     this.address = { hostname: address, port };
   }
@@ -101,6 +111,7 @@ class NodeEngine implements Engine {
     await Promise.race([closed, this.clock.sleep(graceMs, waited.signal)]);
     waited.abort();
     this.server.closeAllConnections?.();
+    this.unread.close();
   }
 }
 

@@ -8,7 +8,7 @@
  * live on. A new server is then started on the same port.
  *
  * Certificates: a server has one for its life. For a renewed one another server is opened on the same port; until the first
- * has had `idleTimeoutMs` to ask its connections to close, new ones get to either. Clients that name other hosts get the same
+ * has had `timeouts.idleMs` to ask its connections to close, new ones get to either. Clients that name other hosts get the same
  * certificate: there is no choice by name.
  *
  * Drain: the server cannot refuse connections without failing the bodies it is reading, so until it is closed it goes
@@ -142,9 +142,9 @@ class ServeEngine implements Engine {
 
   /** Ends a server whose connections have been asked to close, at a moment at which it answers nothing. */
   async #retire(generation: Generation): Promise<void> {
-    const { clock, idleTimeoutMs } = this.#options;
+    const { clock, timeouts } = this.#options;
     const { signal } = this.#stopRetiring;
-    await clock.sleep(idleTimeoutMs, signal);
+    await clock.sleep(timeouts.idleMs, signal);
     while (generation.inFlight > 0 && !signal.aborted) await clock.sleep(RETIRE_CHECK_MS, signal);
     if (!signal.aborted) await generation.server.shutdown().catch(() => {});
   }

@@ -19,7 +19,9 @@ import type { Clock } from "../core/clock.ts";
 import { parseProxyHeader, type ProxyHeader } from "../protocol/proxy_protocol.ts";
 import { plainAddress } from "./client_address.ts";
 import type { ConnectionGate, ConnectionRefusal } from "./connection_gate.ts";
+import type { ConnectionTimeouts } from "./engine.ts";
 import type { TlsContexts } from "./tls_contexts.ts";
+import type { UnreadAnswers } from "./unread_answers.ts";
 
 /** Options of {@link stageSockets}. */
 export interface SocketStagesOptions {
@@ -29,8 +31,10 @@ export interface SocketStagesOptions {
   /** Set on a TLS port. */
   readonly tls: TlsContexts | null;
   readonly clock: Clock;
-  /** For PROXY header and TLS handshake, ms. */
-  readonly timeoutMs: number;
+  /** PROXY header and TLS handshake have that of a head. */
+  readonly timeouts: ConnectionTimeouts;
+  /** Looks after connections once they are the HTTP server's. */
+  readonly unread: UnreadAnswers;
 }
 
 /** Addresses that PROXY headers stated, by socket. */
@@ -46,7 +50,10 @@ export function stageSockets(server: HttpServer, options: SocketStagesOptions): 
   const [serve] = server.listeners("connection") as ((socket: Socket) => void)[];
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
-    new StagedSocket(socket, options).run((ready) => serve!.call(server, ready));
+    new StagedSocket(socket, options).run((ready) => {
+      options.unread.watch(ready);
+      serve!.call(server, ready);
+    });
   });
 }
 
@@ -56,7 +63,7 @@ class StagedSocket {
   constructor(readonly socket: Socket, readonly o: SocketStagesOptions) {}
 
   run(serve: (socket: Socket) => void): void {
-    const { socket, o: { gate, proxies, tls, clock, timeoutMs } } = this;
+    const { socket, o: { gate, proxies, tls, clock, timeouts } } = this;
     if (!gate.open()) return void socket.destroy();
     socket.once("close", () => gate.close());
     // Until the HTTP server listens to them, errors concern nobody: the socket closes.
@@ -68,7 +75,7 @@ class StagedSocket {
       return;
     }
     let stage: ConnectionRefusal = isProxied ? "proxy_header" : "tls";
-    const timer = clock.after(timeoutMs, () => this.#refuse(stage));
+    const timer = clock.after(timeouts.headersMs, () => this.#refuse(stage));
     socket.once("close", () => {
       timer.cancel();
       if (!this.#isOver) gate.refused(stage);

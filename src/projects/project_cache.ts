@@ -27,7 +27,7 @@ import type { ProjectChanges } from "./project_table.ts";
 /** Share of the cache that keys without a project may have when it is full; new projects start among them. */
 const OTHERS_SHARE = 0.1;
 
-/** Options of {@link ProjectCache}; times in milliseconds. */
+/** Options of {@link ProjectCache}; times in milliseconds. Numbers are read at use, and may change. */
 export interface ProjectCacheOptions {
   readonly expiryMs: number;
   readonly graceMs: number;

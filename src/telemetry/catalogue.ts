@@ -108,6 +108,10 @@ export const METRICS = {
     "Connections that ended before they could carry a request: bound on all or on one address, PROXY header, handshake.",
     { reason: ["total", "address", "proxy_header", "tls"] },
   ),
+  answersUnread: counter(
+    "answers_unread",
+    "Connections closed because the client did not read its answer (exposure `internet`).",
+  ),
   listenerRestarts: counter(
     "listener_restarts",
     "Times the listener was opened again because accepting failed (exposure `load_balancer`).",

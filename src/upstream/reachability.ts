@@ -46,8 +46,20 @@ export interface RetryTiming {
 }
 
 /** Delays of what asks the upstream on its own account: at once, then from a second on (control reference, section 11). */
-export function queryBackoff(maxMs: number, random: () => number = Math.random): Backoff {
-  return new Backoff({ baseMs: 1000, factor: FACTOR, maxMs, jitter: JITTER, random, startsAtOnce: true });
+export function queryBackoff(
+  timing: Pick<RetryTiming, "retryIntervalMsMax">,
+  random: () => number = Math.random,
+): Backoff {
+  return new Backoff({
+    baseMs: 1000,
+    get maxMs() {
+      return timing.retryIntervalMsMax;
+    },
+    factor: FACTOR,
+    jitter: JITTER,
+    random,
+    startsAtOnce: true,
+  });
 }
 
 /** Options of {@link Reachability}; times in milliseconds. */

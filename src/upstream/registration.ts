@@ -37,7 +37,7 @@ export interface RegistrationOptions {
   /** `major.minor.patch`. */
   readonly version: string;
   readonly clock: Clock;
-  /** From one success to the next renewal; 0 or null for never. */
+  /** From one success to the next renewal; 0 or null for never. Numbers are read at use, and may change. */
   readonly intervalMs: number | null;
   readonly retryIntervalMsMax: number;
   readonly random?: () => number;
@@ -49,12 +49,14 @@ export class Registration {
   readonly #o: RegistrationOptions;
   readonly #backoff: Backoff;
   readonly #stop = new AbortController();
+  /** Ends waiting and what is under way, for another upstream. */
+  #again = new AbortController();
   #state: RegistrationState = { kind: "unregistered", problem: null };
   #finished: Promise<void> = Promise.resolve();
 
   constructor(options: RegistrationOptions) {
     this.#o = options;
-    this.#backoff = queryBackoff(options.retryIntervalMsMax, options.random);
+    this.#backoff = queryBackoff(options, options.random);
   }
 
   get state(): RegistrationState {
@@ -67,22 +69,34 @@ export class Registration {
   }
 
   start(): void {
-    this.#finished = this.#run(this.#stop.signal);
+    this.#finished = this.#run();
+  }
+
+  /** There is another upstream, which has not seen this node yet. */
+  restart(): void {
+    this.#become({ kind: "unregistered", problem: null });
+    this.#backoff.reset();
+    this.#again.abort();
+    this.#finished = this.#finished.then(() => this.#run());
   }
 
   /** Ends trying; resolves when nothing is under way. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#again.abort();
     await this.#finished;
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const { clock, intervalMs } = this.#o;
+  async #run(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const { clock } = this.#o;
+    const { signal } = this.#again = new AbortController();
     while (!signal.aborted && this.#state.kind !== "denied") {
       await clock.sleep(this.#backoff.next(), signal);
-      if (signal.aborted || !await this.#attempt(signal)) continue;
+      if (signal.aborted || !await this.#attempt(signal) || signal.aborted) continue;
       this.#backoff.reset();
       this.#become({ kind: "registered" });
+      const { intervalMs } = this.#o;
       if (!intervalMs) return;
       await clock.sleep(intervalMs, signal);
       if (!signal.aborted) this.#become({ kind: "renewing" });

@@ -81,9 +81,8 @@ export async function startForwarding(o: ForwardFixtureOptions): Promise<Forward
       counts: createConnectionCounts(1000),
       exempt: null,
     },
-    headersTimeoutMs: 5000,
     pace: { timeoutMs: o.bodyTimeoutMs ?? 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000 },
-    idleTimeoutMs: 5000,
+    timeouts: { headersMs: 5000, idleMs: 5000, answerMs: 5000 },
   });
   const { port } = listener.address;
   return {

@@ -129,6 +129,7 @@ export interface FixtureOptions {
   readonly headersTimeoutMs?: number;
   readonly pace?: Partial<PaceLimits>;
   readonly idleTimeoutMs?: number;
+  readonly answerTimeoutMs?: number;
   readonly routes?: "public" | "internal";
 }
 
@@ -174,9 +175,12 @@ export async function startListener(options: FixtureOptions): Promise<ListenerFi
       counts: createConnectionCounts(1000),
       exempt: options.exempt ?? null,
     },
-    headersTimeoutMs: options.headersTimeoutMs ?? 5000,
     pace: { timeoutMs: 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000, ...options.pace },
-    idleTimeoutMs: options.idleTimeoutMs ?? 5000,
+    timeouts: {
+      headersMs: options.headersTimeoutMs ?? 5000,
+      idleMs: options.idleTimeoutMs ?? 5000,
+      answerMs: options.answerTimeoutMs ?? 5000,
+    },
   });
   const { port } = listener.address;
   const tlsPort = listener.tlsPort ?? 0;

@@ -32,9 +32,8 @@ scope.onmessage = async ({ data: { exposure, port } }) => {
       counts: createConnectionCounts(1000),
       exempt: null,
     },
-    headersTimeoutMs: 5000,
     pace: { timeoutMs: 5000, bytesPerSecondMin: 0, requestTimeoutMs: 60_000 },
-    idleTimeoutMs: 5000,
+    timeouts: { headersMs: 5000, idleMs: 5000, answerMs: 5000 },
   });
   scope.postMessage(listener.address.port);
 };

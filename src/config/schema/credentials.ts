@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { field, section } from "../config_field.ts";
+import { field, restart, section } from "../config_field.ts";
 import { base64url, uuid } from "../value_kind.ts";
 
 const SEED_CHARS = 43;
@@ -10,17 +10,22 @@ export const ID_KIND = uuid;
 
 /** `credentials.json`: identity of this node at its upstream (control reference, sections 2 and 3). */
 export const credentialsSchema = section({
-  id: field(ID_KIND, { default: "", derived: true, effect: "restart", about: "Id of this node" }),
+  id: field(ID_KIND, {
+    default: "",
+    derived: true,
+    ...restart("what is on disk was signed and fetched as this node"),
+    about: "Id of this node",
+  }),
   public_key: field(base64url(SEED_CHARS), {
     default: "",
     derived: true,
-    effect: "restart",
+    ...restart("what is on disk was signed and fetched as this node"),
     about: "Ed25519 public key",
   }),
   secret_key: field(base64url(SEED_CHARS, KEY_PAIR_CHARS), {
     default: "",
     derived: true,
-    effect: "restart",
+    ...restart("what is on disk was signed and fetched as this node"),
     about: "Ed25519 secret key, as seed or as seed and public key",
     secret: true,
   }),

@@ -50,12 +50,12 @@ export const httpSection = section({
   }),
   auth_interval: field(nullable(duration({ unit: "s" })), {
     default: 600,
-    effect: "restart",
+    effect: "reload",
     about: "How often the registration at the upstream is renewed; 0 or null for never (mode `managed`)",
   }),
   project_failure_interval: field(duration({ unit: "s" }), {
     default: 90,
-    effect: "restart",
+    effect: "reload",
     about: "How long fetching of project states may fail before that is logged as an error",
   }),
   global_metrics: field(flag, { default: false, about: "", effect: "none" }),

@@ -1,4 +1,4 @@
-import { field, section } from "../config_field.ts";
+import { field, restart, section } from "../config_field.ts";
 import { byteSize, count, duration, nullable } from "../value_kind.ts";
 
 const size = (value: string, about: string) => field(byteSize(), { default: value, effect: "reload", about });
@@ -8,7 +8,7 @@ const unusedSize = (value: string) => field(byteSize(), { default: value, about:
 export const limitsSection = section({
   max_concurrent_requests: field(count(1), {
     default: 100,
-    effect: "restart",
+    effect: "reload",
     about:
       "Requests to the upstream at the same time, shared by the lanes, and as many of those that are passed on",
   }),
@@ -67,12 +67,12 @@ export const limitsSection = section({
   }),
   tcp_listen_backlog: field(count(1), {
     default: 1024,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Connections the system holds until they are accepted; its own bound (`somaxconn`) may be lower",
   }),
   max_concurrent_queries: field(count(1), {
     default: 5,
-    effect: "restart",
+    effect: "reload",
     about: "Requests for project states at the same time (mode `managed`)",
   }),
   max_replay_uncompressed_size: unusedSize("100MiB"),
@@ -82,7 +82,7 @@ export const limitsSection = section({
   max_pool_concurrency: field(count(1), { default: 1, about: "", effect: "none" }),
   query_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: 30,
-    effect: "restart",
+    effect: "reload",
     about: "Longest time for one question to the upstream: registration, project states, keys of relays",
   }),
   keepalive_timeout: field(duration({ unit: "s" }), { default: 5, about: "", effect: "none" }),

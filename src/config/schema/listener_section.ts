@@ -1,4 +1,4 @@
-import { field, section } from "../config_field.ts";
+import { field, restart, section } from "../config_field.ts";
 import {
   address,
   byteSize,
@@ -34,7 +34,7 @@ export const LANES_MAX = 64;
 export const listenerSection = section({
   exposure: field(choice("internet", "load_balancer"), {
     default: "internet",
-    effect: "restart",
+    ...restart("another server"),
     about:
       "Who connects: anyone (`internet`: timeouts for slow clients), or a balancer that already bounds them " +
       "(`load_balancer`: less work per request, HTTP/2)",
@@ -52,7 +52,7 @@ export const listenerSection = section({
   }),
   header_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "10s",
-    effect: "restart",
+    effect: "reload",
     about: "Longest time for the head of a request (exposure `internet`)",
   }),
   body_timeout: field(duration({ unit: "s", minMs: 1 }), {
@@ -72,8 +72,15 @@ export const listenerSection = section({
   }),
   idle_timeout: field(duration({ unit: "s", minMs: 1 }), {
     default: "75s",
-    effect: "restart",
+    effect: "reload",
     about: "How long a connection may stay open without a request (exposure `internet`)",
+  }),
+  answer_timeout: field(duration({ unit: "s", minMs: 1 }), {
+    default: "30s",
+    effect: "reload",
+    about:
+      "How long a client may take none of its answer before its connection ends, plus a second for each 16 KiB that was " +
+      "sent at once (exposure `internet`)",
   }),
   connections_per_address: field(count(1), {
     default: 1000,
@@ -84,33 +91,33 @@ export const listenerSection = section({
   }),
   proxy_protocol: field(choice("off", "trusted"), {
     default: "off",
-    effect: "restart",
+    ...restart("how connections begin is settled with the port"),
     about:
       "`trusted`: every connection from `trusted_proxies` begins with a PROXY header, version 1 or 2, which says who the " +
       "client is; without one it is closed (exposure `internet`)",
   }),
   hosts: field(hosts, {
     default: [],
-    effect: "restart",
+    effect: "reload",
     about:
       "Names under which the node is called, `*.` for subdomains; requests for other hosts are answered with 421. " +
       "None listed means any; health checks are answered under any name",
   }),
   tls_certificates: field(certificates, {
     default: [],
-    effect: "restart",
+    ...restart("files are followed, not the list of them"),
     about:
       "Further certificates as `{cert: PATH, key: PATH}`, chosen by the host a client asks for (exposure `internet`)",
   }),
   hsts_max_age: field(nullable(duration({ unit: "s" })), {
     default: null,
-    effect: "restart",
+    ...restart("headers of answers are made once"),
     about: "Answers over TLS tell browsers to come over TLS alone for this long",
   }),
   tunnel: section({
     path: field(nullable(path), {
       default: null,
-      effect: "restart",
+      ...restart("routes are made once"),
       about:
         "Path that takes envelopes of browser SDKs with the option `tunnel`; the DSN in the envelope says whose they are",
     }),
@@ -137,26 +144,30 @@ export const listenerSection = section({
 export const lanesField = field(orAuto(count(1, LANES_MAX)), {
   default: "`auto`: half the processors, at least 1",
   derived: true,
-  effect: "restart",
+  ...restart("partitions and shared memory are laid out for them"),
   about: "Lanes, each a listener, a spool partition and a forwarder of its own; at most 64",
 });
 
 /** `admin`: the listener for operators. */
 export const adminSection = section({
-  enabled: field(flag, { default: true, effect: "restart", about: "Whether there is an admin listener" }),
+  enabled: field(flag, {
+    default: true,
+    ...restart("ports are bound once"),
+    about: "Whether there is an admin listener",
+  }),
   host: field(address, {
     default: "127.0.0.1",
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Address of metrics and the status page",
   }),
   port: field(port, {
     default: 3080,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Port of the admin listener; 0 takes any free one",
   }),
   socket: field(nullable(text), {
     default: null,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Path of a unix socket (mode 0600) the admin listener is bound to instead of address and port",
   }),
   token: field(nullable(text), {

@@ -1,4 +1,4 @@
-import { field, section } from "../config_field.ts";
+import { field, restart, section } from "../config_field.ts";
 import { staticRelays } from "../static_relays.ts";
 import { anything, choice, count, duration, flag, nullable, orWord, redisUrl, text } from "../value_kind.ts";
 
@@ -9,53 +9,53 @@ const ignored = () => field(anything, { ...none, default: null });
 export const cacheSection = section({
   project_request_full_config: field(flag, {
     default: false,
-    effect: "restart",
+    effect: "reload",
     about: "Whether quotas and sampling are asked for, too; an upstream gives them to internal relays only",
   }),
   project_expiry: field(duration({ unit: "s", minMs: 1 }), {
     default: 300,
-    effect: "restart",
+    effect: "reload",
     about: "Age from which on a project's state is fetched again when it is used (mode `managed`)",
   }),
   project_grace_period: field(duration({ unit: "s" }), {
     default: 120,
-    effect: "restart",
+    effect: "reload",
     about: "How long a state is used beyond that while it is fetched; an upstream that is away prolongs it",
   }),
   project_refresh_interval: field(nullable(duration({ unit: "s" })), {
     default: null,
-    effect: "restart",
+    effect: "reload",
     about:
       "Age at which a state is fetched again although nobody uses it; between `project_grace_period` and the sum of both",
   }),
   projects_max: field(count(1), {
     default: 50000,
-    effect: "restart",
+    effect: "reload",
     about: "Public keys whose states are known at once; beyond it those go that were not wanted for longest",
   }),
   relay_expiry: field(duration({ unit: "s" }), {
     default: 3600,
-    effect: "restart",
+    effect: "reload",
     about: "How long the public key of a relay downstream is believed",
   }),
   miss_expiry: field(duration({ unit: "s" }), {
     default: 60,
-    effect: "restart",
+    effect: "reload",
     about: "How long an unknown relay downstream is not asked for again",
   }),
   batch_interval: field(duration({ unit: "ms" }), {
     default: 100,
-    effect: "restart",
+    effect: "reload",
     about: "How long keys are gathered before their states are fetched together",
   }),
   downstream_relays_batch_interval: field(duration({ unit: "ms" }), {
     default: 100,
-    effect: "restart",
+    effect: "reload",
     about: "The same for public keys of relays downstream",
   }),
   batch_size: field(count(1), {
     default: 500,
-    effect: "restart",
+    effect: "reload",
     about: "Most keys of one request for states",
   }),
   file_interval: field(duration({ unit: "s", minMs: 1 }), {
@@ -65,7 +65,7 @@ export const cacheSection = section({
   }),
   global_config_fetch_interval: field(duration({ unit: "s", minMs: 1 }), {
     default: 10,
-    effect: "restart",
+    effect: "reload",
     about: "How often the global configuration is fetched (mode `managed`)",
   }),
   eviction_interval: ignored(),
@@ -84,14 +84,14 @@ export const authSection = section({
   }),
   static_relays: field(staticRelays, {
     default: {},
-    effect: "restart",
+    ...restart("signatures on disk are checked by it"),
     about:
       "Relays downstream by id, each with its `public_key` and whether it is `internal`; others are asked for " +
       "upstream. What an internal one signs is taken for every project",
   }),
   signature_max_age: field(duration({ unit: "s" }), {
     default: 300,
-    effect: "restart",
+    ...restart("signatures on disk are checked by it"),
     about: "Age up to which signatures count, of projects that take envelopes from trusted relays only",
   }),
 });
@@ -100,14 +100,14 @@ export const authSection = section({
 export const outcomesSection = section({
   emit_outcomes: field(orWord("as_client_reports", flag), {
     default: "as_client_reports",
-    effect: "restart",
+    ...restart("outcomes are gathered for it"),
     about:
       "Whether the upstream is told what did not reach it, in client reports; `true` means the same, as " +
       "upstreams no longer take raw outcomes",
   }),
   report_interval: field(duration({ unit: "s", minMs: 1 }), {
     default: 60,
-    effect: "restart",
+    ...restart("outcomes are gathered for it"),
     about: "How long outcomes are added up before a client report tells of them",
   }),
   batch_size: field(count(1), { ...none, default: 1000 }),
@@ -120,7 +120,7 @@ export const outcomesSection = section({
 export const quotasSection = section({
   store: field(nullable(redisUrl), {
     default: null,
-    effect: "restart",
+    ...restart("counts are shared with other nodes"),
     about: "Redis or Valkey through which the nodes of a PoP share quotas, `redis://` or `rediss://`; " +
       "while it is away each node counts for itself",
   }),

@@ -1,4 +1,4 @@
-import { field, section } from "../config_field.ts";
+import { field, restart, section } from "../config_field.ts";
 import {
   address,
   anything,
@@ -27,36 +27,36 @@ const none = { default: null, effect: "none", about: "" } as const;
 export const relaySection = section({
   mode: field(choice("managed", "proxy", "static"), {
     default: "managed",
-    effect: "restart",
+    ...restart("another control plane"),
     about:
       "Where project states come from: nowhere (`proxy`), `projects/*.json` (`static`), the upstream (`managed`)",
   }),
   upstream: field(upstreamUrl, {
     default: "https://sentry.io/",
-    effect: "restart",
+    effect: "reload",
     about: "Where envelopes are forwarded to",
   }),
   host: field(address, {
     default: "`127.0.0.1`, in a Docker container `0.0.0.0`",
     derived: true,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Address the ingestion listener is bound to",
   }),
   port: field(port, {
     default: 3000,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Port of the ingestion listener; 0 takes any free one",
   }),
   internal_host: field(nullable(address), {
     default: null,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about:
       "Address of a second listener for `/api/relay/*`; that listener exists when either half is set, and the " +
       "other half is taken from `relay.host` or `relay.port`",
   }),
   internal_port: field(nullable(port), {
     default: null,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Port of the second listener",
   }),
   override_project_ids: field(flag, {
@@ -67,7 +67,7 @@ export const relaySection = section({
   instance: field(text, { ...none, default: "default" }),
   advertised_upstream: field(nullable(upstreamUrl), {
     default: null,
-    effect: "restart",
+    effect: "reload",
     about: "Told to relays downstream as the place to send envelopes to",
   }),
   config_reload_interval: field(nullable(duration({ unit: "s" })), {
@@ -78,17 +78,17 @@ export const relaySection = section({
   }),
   tls_port: field(nullable(port), {
     default: null,
-    effect: "restart",
+    ...restart("ports are bound once"),
     about: "Port of the ingestion listener with TLS, beside the plain one; 0 takes any free one",
   }),
   tls_cert_path: field(nullable(text), {
     default: null,
-    effect: "restart",
+    ...restart("the file is followed, not its name"),
     about: "Certificate and its chain, PEM; a renewed file is taken into use within seconds",
   }),
   tls_key_path: field(nullable(text), {
     default: null,
-    effect: "restart",
+    ...restart("the file is followed, not its name"),
     about: "Key of the certificate, PEM, without a password",
   }),
   tls_identity_path: field(noPkcs12, none),

@@ -1,4 +1,4 @@
-import { field, section } from "../config_field.ts";
+import { field, restart, section } from "../config_field.ts";
 import { anything, byteSize, choice, count, duration, ratio, text } from "../value_kind.ts";
 
 const ignored = () => field(anything, { default: null, about: "", effect: "none" });
@@ -9,7 +9,7 @@ export const spoolSection = section({
     path: field(text, {
       default: "`spool` in the configuration folder",
       derived: true,
-      effect: "restart",
+      ...restart("records lie there"),
       about: "Folder of the spool; one node at a time may use it",
     }),
     max_disk_size: field(byteSize(1), {
@@ -40,13 +40,13 @@ export const spoolSection = section({
   }),
   free_space: field(byteSize(), {
     default: "0",
-    effect: "restart",
+    ...restart("room on the volume is counted from it"),
     about:
       "Bytes to leave free on the spool's volume, whoever fills it; below, envelopes are refused with 429 as by a full spool",
   }),
   ack: field(choice("disk", "memory"), {
     default: "disk",
-    effect: "restart",
+    ...restart("another writer"),
     about:
       "When an envelope is answered with 200: once it is on disk, or once it is in memory, within the bounds below",
   }),
@@ -86,7 +86,7 @@ export const spoolSection = section({
   }),
   project_share: field(ratio, {
     default: 1,
-    effect: "restart",
+    ...restart("memory is laid out for it"),
     about:
       "Share of `max_disk_size` that one project may occupy; from the shares of it below on it alone is refused with " +
       "429. 1: no project is held to a share",

@@ -1,6 +1,11 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { createPermits, permitFloor, SharedPermits } from "../../../src/core/shared_permits.ts";
+import {
+  createPermits,
+  permitFloor,
+  resizePermits,
+  SharedPermits,
+} from "../../../src/core/shared_permits.ts";
 
 function holders(total: number, count: number): { buffer: SharedArrayBuffer; all: SharedPermits[] } {
   const buffer = createPermits(total, count);
@@ -49,5 +54,28 @@ Deno.test("SharedPermits: however they are taken and given, there are never more
     }
     for (const [index, permits] of all.entries()) while (taken[index]!-- > 0) permits.give();
     assertEquals(takeAll(all[0]!), total - 2 * permitFloor(total, 3));
+  }));
+});
+
+Deno.test("SharedPermits: another number counts for all holders, whatever they have taken, and none is lost", () => {
+  const step = fc.record({ holder: fc.nat(1), takes: fc.boolean() });
+  const totals = fc.integer({ min: 2, max: 60 });
+  fc.assert(fc.property(totals, totals, fc.array(step, { maxLength: 80 }), (before, after, steps) => {
+    const { buffer, all } = holders(before, 2);
+    const taken = [0, 0];
+    for (const { holder, takes } of steps) {
+      if (takes) taken[holder]! += all[holder]!.tryTake() ? 1 : 0;
+      else if (taken[holder]! > 0) all[holder]!.give(), taken[holder]!--;
+    }
+    resizePermits(buffer, before, after, 2);
+    for (const permits of all) permits.setFloor(permitFloor(after, 2));
+    // Those that are out stay out, and count.
+    const more = all.map(takeAll);
+    for (const [index, count] of more.entries()) taken[index]! += count;
+    const sum = taken[0]! + taken[1]!;
+    if (more[0]! + more[1]! > 0 && sum > Math.max(before, after)) throw new Error(`${sum} of ${after} taken`);
+    for (const [index, permits] of all.entries()) while (taken[index]!-- > 0) permits.give();
+    assertEquals(takeAll(all[0]!), after - permitFloor(after, 2));
+    assertEquals(takeAll(all[1]!), permitFloor(after, 2));
   }));
 });

@@ -152,3 +152,22 @@ Deno.test("Registration: stops in the middle of an attempt without a word", asyn
   await registration.stop();
   assertEquals([states, clock.pending], [[], 0]);
 });
+
+Deno.test("Registration: another upstream has to be registered at first, whatever was under way or said before", async () => {
+  for (const stage of ["asking", "registered", "denied"] as const) {
+    const { queries, states, registration, tick, succeed, fail } = setUp();
+    await tick();
+    if (stage === "registered") await succeed();
+    else if (stage === "denied") await fail(STOP);
+    const old = queries.last;
+    registration.restart();
+    assertEquals(registration.isAuthenticated, false, stage);
+    assertEquals(states.at(-1), "unregistered", stage);
+    if (stage === "asking") old.answer({ relay_id: "id", token: "of the old one" });
+    await tick();
+    assertEquals([queries.last === old, queries.last.query], [false, "challenge"], stage);
+    await succeed();
+    assertEquals([registration.isAuthenticated, states.at(-1)], [true, "registered"], stage);
+    await registration.stop();
+  }
+});
