@@ -46,6 +46,7 @@ const log = logger("node");
 
 /** How often readiness and gauges are looked at. */
 const TICK_MS = 250;
+const TOP_PROJECTS = 10;
 
 /** What a node needs of the machine; tests hand in their own. */
 export interface NodeDeps extends Pick<NodeUpstreamsOptions, "resolver"> {
@@ -126,7 +127,13 @@ export class Node {
       managed: this.#managed,
       loaded: () => this.#loaded,
     });
-    this.#insight = new NodeInsight({ ...deps, metrics: this.#own, lanes: this.#lanes });
+    this.#insight = new NodeInsight({
+      ...deps,
+      metrics: this.#own,
+      reader: this.metrics,
+      lanes: this.#lanes,
+      status: () => this.status(),
+    });
   }
 
   /**
@@ -181,6 +188,8 @@ export class Node {
       phase: phases[this.#phase],
       problems,
       notes: this.#quotas.notes,
+      topProjects: this.#lanes.busiestProjects(TOP_PROJECTS, this.#deps.clock.now()),
+      errors: [],
       registration: this.#managed?.registration.kind ?? null,
       uptimeSeconds: (this.#deps.clock.monotonic() - this.#startedMs) / 1000,
     };
@@ -237,7 +246,15 @@ export class Node {
       const deadLetters = new DeadLetterControl(this.#lanes.all);
       const parts = { metrics: this.metrics, deadLetters, bans: this.guard, config: this.#config };
       const token = (): string | null => this.#loaded.config.admin.token;
-      const source = { ...parts, token, status: () => this.status(), probes: () => this.#probes() };
+      const { feed } = this.#insight;
+      const source = {
+        ...parts,
+        feed,
+        token,
+        clock: this.#deps.clock,
+        status: () => this.status(),
+        probes: () => this.#probes(),
+      };
       this.#servers.push(serveAdmin(config, adminApp(source)));
     }
     this.#phase = "running";
@@ -323,9 +340,9 @@ export class Node {
 
   async #close(): Promise<void> {
     this.#phase = "stopped";
+    this.#insight.close();
     this.#upstreams.stop();
     this.#stopTicking.abort();
-    this.#insight.close();
     await Promise.all(this.#servers.map((server) => server.close()));
     await Promise.all([this.#quotas.stop(), this.guard.close()]);
     this.#folder?.release();

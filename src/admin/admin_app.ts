@@ -8,12 +8,15 @@
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { EXPOSITION_TYPE, renderExposition } from "../telemetry/exposition.ts";
+import type { Clock } from "../core/clock.ts";
 import type { MetricsReader } from "../telemetry/registry.ts";
 import { bearerOnly } from "./operator_only.ts";
 import { addConfigRoutes, type ConfigActions } from "./config_routes.ts";
 import type { Probe } from "./readiness.ts";
 import { addBanRoutes, type BanActions } from "./ban_routes.ts";
 import { addSpoolRoutes, type DeadLetterActions } from "./spool_routes.ts";
+import { SignIn } from "./sign_in.ts";
+import type { StatusFeed } from "./status_feed.ts";
 import { STATUS_PAGE } from "./status_page.ts";
 import type { NodeStatus } from "./node_status.ts";
 
@@ -21,6 +24,8 @@ import type { NodeStatus } from "./node_status.ts";
 export interface AdminSource {
   readonly metrics: MetricsReader;
   status(): NodeStatus;
+  readonly feed: Pick<StatusFeed, "open">;
+  readonly clock: Clock;
   readonly deadLetters: DeadLetterActions;
   readonly bans: BanActions;
   readonly config: ConfigActions;
@@ -31,7 +36,9 @@ export interface AdminSource {
 }
 
 /** The application, without a socket. */
-export function adminApp({ metrics, status, deadLetters, bans, config, probes, token }: AdminSource): Hono {
+export function adminApp(source: AdminSource): Hono {
+  const { metrics, status, feed, deadLetters, bans, config, probes, token, clock } = source;
+  const signIn = new SignIn(clock, token);
   const app = new Hono();
   app.use(secureHeaders({
     contentSecurityPolicy: {
@@ -40,6 +47,7 @@ export function adminApp({ metrics, status, deadLetters, bans, config, probes, t
       styleSrc: ["'self'"],
       connectSrc: ["'self'"],
       imgSrc: ["data:"],
+      formAction: ["'self'"],
       frameAncestors: ["'none'"],
     },
   }));
@@ -48,7 +56,12 @@ export function adminApp({ metrics, status, deadLetters, bans, config, probes, t
     c.header("cache-control", "no-store");
   });
   app.get("/health/live", (c) => c.json({ live: true }));
-  app.use(bearerOnly(token));
+  app.get(
+    "/status.css",
+    (c) => c.body(STATUS_PAGE.style, 200, { "content-type": "text/css; charset=utf-8" }),
+  );
+  signIn.addRoutes(app);
+  app.use(bearerOnly(token, (c) => signIn.isSignedIn(c)));
   app.get("/health", (c) => {
     const all = probes();
     const ready = all.every(({ ok }) => ok);
@@ -59,10 +72,12 @@ export function adminApp({ metrics, status, deadLetters, bans, config, probes, t
     "/status.js",
     (c) => c.body(STATUS_PAGE.script, 200, { "content-type": "text/javascript; charset=utf-8" }),
   );
-  app.get(
-    "/status.css",
-    (c) => c.body(STATUS_PAGE.style, 200, { "content-type": "text/css; charset=utf-8" }),
-  );
+  app.on("HEAD", "/events", (c) => c.body(null));
+  app.get("/events", (c) => {
+    const events = feed.open();
+    if (events === null) return c.json({ error: "too many pages watch" }, 503);
+    return c.body(events, 200, { "content-type": "text/event-stream; charset=utf-8" });
+  });
   app.get("/status.json", (c) => c.json(status()));
   app.get("/metrics", (c) => c.body(renderExposition(metrics), 200, { "content-type": EXPOSITION_TYPE }));
   addSpoolRoutes(app, deadLetters);

@@ -2,6 +2,7 @@
 import { METRICS } from "../telemetry/catalogue.ts";
 import type { Drain } from "../upstream/drain_progress.ts";
 import type { EndpointStatus } from "../upstream/upstream_watch.ts";
+import type { ProjectRate } from "../telemetry/top_projects.ts";
 import type { MetricsReader } from "../telemetry/registry.ts";
 
 /** Life of a node, in order. */
@@ -25,6 +26,16 @@ export interface NodeFacts {
   /** State of the registration at the upstream; `null` in modes that need none. */
   readonly registration: "unregistered" | "registered" | "renewing" | "denied" | null;
   readonly uptimeSeconds: number;
+  readonly topProjects: readonly ProjectRate[];
+  /** Newest first. */
+  readonly errors: readonly RecentError[];
+}
+
+/** A warning or an error of the log. */
+export interface RecentError {
+  readonly atMs: number;
+  readonly room: string;
+  readonly message: string;
 }
 
 /** Counts since the start of the process unless the name says otherwise. */
@@ -33,6 +44,10 @@ export interface NodeStatus extends NodeFacts {
   readonly requestsInFlight: number;
   /** Requests answered with a status of 400 or above. */
   readonly refused: number;
+  /** By status and route, most first. */
+  readonly refusals: readonly { status: number; route: string; count: number }[];
+  /** Of the upstream that is worst off. */
+  readonly upstreamState: "up" | "failing" | "down";
   readonly accepted: number;
   /** Public keys by what the project cache knows of them (mode `managed`). */
   readonly projects: { readonly enabled: number; readonly disabled: number; readonly pending: number };
@@ -51,13 +66,14 @@ export interface NodeStatus extends NodeFacts {
 }
 
 const DROPS_MAX = 20;
+const REFUSALS_MAX = 12;
 
 /** Puts the facts and the counters together. */
 export function nodeStatus(facts: NodeFacts, metrics: MetricsReader): NodeStatus {
-  let refused = 0;
-  for (const { labels, values } of metrics.series(METRICS.requests)) {
-    if (Number(labels.status) >= 400) refused += values[0]!;
-  }
+  const refusals = [...metrics.series(METRICS.requests)]
+    .map(({ labels, values }) => ({ status: Number(labels.status), route: labels.route!, count: values[0]! }))
+    .filter(({ status }) => status >= 400)
+    .sort((a, b) => b.count - a.count);
   const delivered = metrics.read(METRICS.forwarded, "delivered");
   const drops = [...metrics.series(METRICS.outcomes)]
     .filter(({ labels }) => labels.outcome !== "accepted")
@@ -72,7 +88,9 @@ export function nodeStatus(facts: NodeFacts, metrics: MetricsReader): NodeStatus
     ...facts,
     requests: metrics.total(METRICS.requests),
     requestsInFlight: metrics.read(METRICS.requestsInFlight),
-    refused,
+    refused: refusals.reduce((sum, { count }) => sum + count, 0),
+    refusals: refusals.slice(0, REFUSALS_MAX),
+    upstreamState: upstreamState(metrics),
     accepted: metrics.read(METRICS.envelopesAccepted),
     projects: {
       enabled: metrics.read(METRICS.projectsCached, "enabled"),
@@ -94,4 +112,10 @@ export function nodeStatus(facts: NodeFacts, metrics: MetricsReader): NodeStatus
     },
     drops: drops.slice(0, DROPS_MAX),
   };
+}
+
+/** State of the upstream that is worst off. */
+export function upstreamState(metrics: MetricsReader): NodeStatus["upstreamState"] {
+  if (metrics.read(METRICS.upstreamOutage) > 0) return "down";
+  return metrics.read(METRICS.upstreamFailing) > 0 ? "failing" : "up";
 }

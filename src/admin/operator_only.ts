@@ -7,7 +7,8 @@
  * (`admin.token`) is no page: browsers add it to nothing.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
+import { signInPage } from "./sign_in_page.ts";
 
 /** Header every changing request has to carry, with the value `1`. */
 export const ADMIN_HEADER = "X-Landfall-Admin";
@@ -16,16 +17,22 @@ export const ADMIN_HEADER = "X-Landfall-Admin";
 const bearers = new WeakSet<Request>();
 
 /**
- * Answers 401 to what does not bring the token, if there is one. The time it takes says nothing about the token.
+ * Answers 401 to what does not bring the token, if there is one; a browser that asks for the page gets a form (sign_in.ts). The time it takes says nothing about the token.
  *
  * @param token read at each request; null for none
+ * @param isSignedIn whether a browser may read all the same
  */
-export function bearerOnly(token: () => string | null): MiddlewareHandler {
+export function bearerOnly(
+  token: () => string | null,
+  isSignedIn: (c: Context) => boolean = () => false,
+): MiddlewareHandler {
   return async (c, next) => {
     const expected = token();
     if (expected === null) return await next();
+    if (isReading(c) && isSignedIn(c)) return await next();
     const given = /^Bearer (.+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    if (given === undefined || !timingSafeEqual(digest(given), digest(expected))) {
+    if (given === undefined || !isSameToken(given, expected)) {
+      if (isReading(c) && c.req.path === "/") return c.html(signInPage(null), 401);
       return c.json({ error: "the bearer token of admin.token is missing or wrong" }, 401, {
         "www-authenticate": "Bearer",
       });
@@ -33,6 +40,15 @@ export function bearerOnly(token: () => string | null): MiddlewareHandler {
     bearers.add(c.req.raw);
     return await next();
   };
+}
+
+/** Whether a token is the right one; the time it takes says nothing about it. */
+export function isSameToken(given: string, expected: string): boolean {
+  return timingSafeEqual(digest(given), digest(expected));
+}
+
+function isReading({ req: { method } }: Context): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 function digest(text: string): Uint8Array {

@@ -33,11 +33,13 @@ import type { TlsMaterial } from "../listener/tls_material.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/registry.ts";
+import { TopProjects } from "../telemetry/top_projects.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { IngestOptions, IngestSettings, Ports } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
+import { ObservedIngress } from "./observed_ingress.ts";
 import { RelayDesk } from "./relay_desk.ts";
 import { type PassingOn, passingOn } from "./passing_on.ts";
 import { answerSpoolTask } from "./spool_tasks.ts";
@@ -219,7 +221,7 @@ async function start(
   const state = new NodeState(options.nodeState);
   const health = { isLive: () => true, isReady: () => state.ready };
   const deps = {
-    ingress,
+    ingress: new ObservedIngress(ingress, new TopProjects(options.topProjects), clock),
     bodies,
     clock,
     metrics,

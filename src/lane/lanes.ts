@@ -18,6 +18,7 @@ import { ProjectBytes } from "../spool/project_bytes.ts";
 import type { SpoolFolder } from "../spool/spool_folder.ts";
 import { METRIC_LAYOUT } from "../telemetry/catalogue.ts";
 import type { Metrics, MetricsReader } from "../telemetry/registry.ts";
+import { type ProjectRate, TopProjects } from "../telemetry/top_projects.ts";
 import type { GuardControl } from "./guard_control.ts";
 import type { HalfSpawner } from "./half_host.ts";
 import * as options from "./half_options.ts";
@@ -55,6 +56,7 @@ export class Lanes {
   readonly #o: LanesOptions;
   readonly #lanes: Lane[] = [];
   readonly #controls: ControlBlock[] = [];
+  readonly #topProjects: TopProjects[] = [];
   readonly #connectionCounts: ConnectionCounts;
   readonly #permits: SharedArrayBuffer;
   #permitsTotal: number;
@@ -73,6 +75,11 @@ export class Lanes {
   /** Every lane that was started. */
   get all(): readonly Lane[] {
     return this.#lanes;
+  }
+
+  /** The projects that send most. @param nowMs wall clock */
+  busiestProjects(count: number, nowMs: number): ProjectRate[] {
+    return TopProjects.busiest(this.#topProjects, count, nowMs);
   }
 
   /** Whether both halves of every lane run. */
@@ -147,6 +154,8 @@ export class Lanes {
   #createLane(index: number, folder: SpoolFolder, budget: DiskBudget): Lane {
     const control = new ControlBlock();
     this.#controls.push(control);
+    const topProjects = new TopProjects();
+    this.#topProjects.push(topProjects);
     const metrics = { ingest: METRIC_LAYOUT.createBuffer(), forward: METRIC_LAYOUT.createBuffer() };
     for (const buffer of Object.values(metrics)) this.#o.reader.include(buffer);
     const common = (kind: HalfKind): CommonOptions => ({
@@ -155,6 +164,7 @@ export class Lanes {
       control: control.buffer,
       budget: budget.buffer,
       metrics: metrics[kind],
+      topProjects: topProjects.buffer,
     });
     const settings = (): LaneSettings => this.#settings(this.#o.loaded());
     return new Lane(index, {
@@ -177,7 +187,7 @@ export class Lanes {
   #commonOptions(
     kind: HalfKind,
     index: number,
-  ): Omit<CommonOptions, "partitionDir" | "control" | "budget" | "metrics"> {
+  ): Omit<CommonOptions, "partitionDir" | "control" | "budget" | "metrics" | "topProjects"> {
     const { clock, memory, projects, quotas, state, upstreams } = this.#o;
     const loaded = this.#o.loaded();
     return {

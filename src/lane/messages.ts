@@ -50,6 +50,8 @@ export interface CommonOptions {
   readonly projectBytes: ProjectBytesBuffer | null;
   readonly metrics: SharedArrayBuffer;
   readonly nodeState: SharedArrayBuffer;
+  /** Which projects send most to this lane; written by its ingest half. */
+  readonly topProjects: SharedArrayBuffer;
   /** Counters of quotas, shared by the node. */
   readonly quotas: SharedArrayBuffer;
   /** Whether what was admitted by quotas is to be told. */

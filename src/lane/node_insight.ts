@@ -1,16 +1,23 @@
 /**
- * What the control plane looks at for its operator: the gauges of the node as a whole that nobody else sets.
+ * What the control plane keeps for its operator: gauges of the node as a whole, the history behind the status page's charts,
+ * and the feed of its updates.
  */
+import { upstreamState } from "../admin/node_status.ts";
+import { StatusFeed } from "../admin/status_feed.ts";
 import type { Clock } from "../core/clock.ts";
 import { EVENT_LOOP_MS, watchEventLoop } from "../core/event_loop_delay.ts";
 import { oldestReceivedAt } from "../spool/oldest_record.ts";
 import type { Storage } from "../spool/storage.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
-import type { Metrics } from "../telemetry/registry.ts";
+import { History, type HistorySample } from "../telemetry/history.ts";
+import type { Metrics, MetricsReader } from "../telemetry/registry.ts";
 import type { Lanes } from "./lanes.ts";
+import { Sampler } from "./sampler.ts";
 
 /** How often the oldest record is looked for. */
 const OLDEST_MS = 5000;
+/** How often the history takes a sample, and pages get an update. */
+const SAMPLE_MS = 1000;
 
 /** Options of {@link NodeInsight}. */
 export interface NodeInsightOptions {
@@ -18,16 +25,34 @@ export interface NodeInsightOptions {
   readonly storage: Storage;
   /** Counters of the control plane. */
   readonly metrics: Metrics;
+  /** Reads all counters. */
+  readonly reader: MetricsReader;
   readonly lanes: Lanes;
+  status(): unknown;
 }
 
 /** The node as its operator sees it. */
 export class NodeInsight {
   readonly #o: NodeInsightOptions;
   readonly #stop = new AbortController();
+  readonly #history = new History();
+  readonly #sampler: Sampler;
+  /** The newest sample and its number. */
+  #sample: HistorySample;
+  #number = 0;
+  #sampledMs: number;
+  #state = "";
+  /** Live updates of the status page. */
+  readonly feed: StatusFeed = new StatusFeed({
+    history: () => this.#history.spans,
+    update: () => ({ number: this.#number, status: this.#o.status(), sample: this.#sample }),
+  });
 
   constructor(options: NodeInsightOptions) {
     this.#o = options;
+    this.#sampledMs = options.clock.monotonic();
+    this.#sampler = new Sampler(options.reader);
+    this.#sample = this.#sampler.take(1);
     options.metrics.set(METRICS.startedAt, options.clock.now() / 1000);
   }
 
@@ -49,10 +74,29 @@ export class NodeInsight {
       metrics.set(METRICS.halvesUp, lanes.all.filter((lane) => lane.isHalfUp(half)).length, half);
     }
     metrics.set(METRICS.memoryBytes, Deno.memoryUsage().rss);
+    metrics.set(METRICS.statusPages, this.feed.size);
+    this.#publish();
+  }
+
+  /** A change of state is told at once, everything else once a second. */
+  #publish(): void {
+    const { clock, reader } = this.#o;
+    const elapsedMs = clock.monotonic() - this.#sampledMs;
+    const isDue = elapsedMs >= SAMPLE_MS;
+    if (isDue) {
+      this.#sampledMs += elapsedMs;
+      this.#sample = this.#sampler.take(elapsedMs / 1000);
+      this.#history.push(this.#sample);
+      this.#number++;
+    }
+    const state = `${upstreamState(reader)} ${reader.read(METRICS.ready)}`;
+    if (isDue || state !== this.#state) this.feed.publish();
+    this.#state = state;
   }
 
   close(): void {
     this.#stop.abort();
+    this.feed.close();
   }
 
   async #watchOldest(partitions: readonly string[], signal: AbortSignal): Promise<void> {

@@ -323,6 +323,7 @@ export const METRICS = {
   ),
   memoryBytes: gauge("resident_memory_bytes", "Memory of the process."),
   memoryBytesMax: gauge("resident_memory_bytes_max", "Memory that counts as pressure 1; 0 without a bound."),
+  statusPages: gauge("status_pages", "Status pages that are open."),
   startedAt: gauge("start_timestamp_seconds", "When the process was started, seconds since the epoch."),
   ready: gauge("ready", "1 while the node is ready for traffic."),
   buildInfo: gauge("build_info", "Always 1; the label says which version runs.", { version: [VERSION] }),
