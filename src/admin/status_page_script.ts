@@ -46,9 +46,9 @@ function nice(n) {
 function drawChart({ id, format, least, area, lines }) {
   const { seconds, values } = spans[shown];
   const svg = byId(id), width = svg.clientWidth || 400, height = 150, left = 46, bottom = 20, top = 8;
-  const size = shown === "minutes" ? 600 : 1440;
   const max = nice(Math.max(least, ...lines.flatMap(([field]) => values[field])));
   const length = values[lines[0][0]].length;
+  const size = Math.max(60, length);
   const x = (i) => left + (width - left) * (size - length + i) / (size - 1);
   const y = (v) => top + (height - top - bottom) * (1 - v / max);
   const parts = [];
@@ -58,10 +58,10 @@ function drawChart({ id, format, least, area, lines }) {
   for (const share of [0, .5, 1]) {
     parts.push(svgNode("line", { class: "grid", x1: left, x2: width, y1: y(max * share), y2: y(max * share) }));
     const label = svgNode("text", { x: left - 8, y: y(max * share) + 4, "text-anchor": "end" });
-    label.textContent = format(max * share).replace("/s", "");
+    label.textContent = share === 0 ? "0" : format(max * share).replace("/s", "").replace(".0", "");
     parts.push(label);
   }
-  const ticks = shown === "minutes" ? [[0, "10 min ago", "start"], [size / 2, "5 min", "middle"], [size - 1, "now", "end"]] : [[0, "24 h ago", "start"], [size / 2, "12 h", "middle"], [size - 1, "now", "end"]];
+  const ticks = [[0, span(size * seconds) + " ago", "start"], [(size - 1) / 2, span(size * seconds / 2), "middle"], [size - 1, "now", "end"]];
   for (const [i, text, anchor] of ticks) {
     const label = svgNode("text", { x: left + (width - left) * i / (size - 1), y: height - 4, "text-anchor": anchor });
     label.textContent = text;

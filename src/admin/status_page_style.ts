@@ -22,7 +22,7 @@ h1 { font-size: 1.25rem; letter-spacing: -.01em; margin: 0; } h1 small { color: 
 #state.ok { background: var(--ok-wash); border-color: var(--green); } #state.ok b { color: var(--green); }
 #state.warn { background: var(--warn-wash); border-color: var(--orange); } #state.warn b { color: var(--orange); }
 #state.bad { background: var(--bad-wash); border-color: var(--red); } #state.bad b { color: var(--red); }
-.tiles { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); margin-bottom: .75rem; }
+.tiles { display: grid; gap: .75rem; grid-template-columns: repeat(4, minmax(0, 1fr)); margin-bottom: .75rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem; }
 .tile b { display: block; font-size: 1.55rem; font-variant-numeric: tabular-nums; font-weight: 600; letter-spacing: -.02em; line-height: 1.2; }
 .tile span { color: var(--muted); font-size: .8rem; } .tile.alarm { border-color: var(--orange); } .tile.alarm b { color: var(--orange); }

@@ -19,11 +19,20 @@ export interface Flag {
 /** Runs a node until it has stopped; resolves with the exit code. */
 export type RunNode = (loaded: LoadedConfig, options?: { readonly onReady?: () => void }) => Promise<number>;
 
+/** The terminal a command runs in. */
+export interface Terminal {
+  /** 80 by 24 where there is none. */
+  size(): { readonly columns: number; readonly rows: number };
+  /** Aborts when the user or the system asks the command to end. */
+  interrupted(): AbortSignal;
+}
+
 /** The process as commands see it. */
 export interface System {
   readonly sources: ConfigSources;
   readonly clock: Clock;
   readonly storage: Storage;
+  readonly terminal: Terminal;
   /** Writes to standard output; bytes as they are. */
   out(text: string | Uint8Array): void;
   /** Writes to standard error. */

@@ -22,6 +22,9 @@ import { spoolExportCommand } from "./spool_export_command.ts";
 import { spoolLsCommand } from "./spool_ls_command.ts";
 import { spoolShowCommand } from "./spool_show_command.ts";
 import { spoolVerifyCommand } from "./spool_verify_command.ts";
+import { printCommand } from "./print_command.ts";
+import { statusCommand } from "./status_command.ts";
+import { topCommand } from "./top_command.ts";
 import { VERSION } from "../core/version.ts";
 
 const helpCommand: Command = {
@@ -58,6 +61,8 @@ export const COMMANDS: readonly Command[] = [
   credentialsSetCommand,
   credentialsRemoveCommand,
   healthcheckCommand,
+  statusCommand,
+  topCommand,
   explainCommand,
   spoolLsCommand,
   spoolShowCommand,
@@ -68,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
   bansLsCommand,
   bansAddCommand,
   bansRemoveCommand,
+  printCommand,
   helpCommand,
   versionCommand,
 ];

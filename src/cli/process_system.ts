@@ -14,6 +14,7 @@ export function processSystem(): System {
     sources: processSources(),
     clock: systemClock,
     storage: diskStorage,
+    terminal: { size: terminalSize, interrupted },
     out: (text) => writeAll(Deno.stdout, text),
     err: (text) => writeAll(Deno.stderr, text),
     writeNew(path, content) {
@@ -62,4 +63,20 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
     // The reader of a pipe may have seen enough.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
+}
+
+function terminalSize(): { columns: number; rows: number } {
+  try {
+    return Deno.consoleSize();
+  } catch {
+    return { columns: 80, rows: 24 };
+  }
+}
+
+function interrupted(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => stop.abort());
+  }
+  return stop.signal;
 }

@@ -47,6 +47,7 @@ export async function runFakeCli(
     sources: fakeSources(o),
     clock: o.clock ?? systemClock,
     storage: o.storage ?? new SimStorage({}),
+    terminal: { size: () => ({ columns: 80, rows: 24 }), interrupted: () => new AbortController().signal },
     out: (text) => typeof text === "string" ? void (out += text) : void outBytes.push(text),
     err: (text) => void (err += text),
     writeNew(path, content) {
