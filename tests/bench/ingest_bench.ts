@@ -1,6 +1,7 @@
 /**
- * What an event costs: ingest + durable + forward by a node, beside a bare `Deno.serve` that only reads the body, and
- * beside nginx `proxy_pass`, which forwards but stores and checks nothing (only when nginx is installed).
+ * What an event costs: ingest + durable + forward by a node, beside nginx `proxy_pass`, which forwards but stores and
+ * checks nothing (only when nginx is installed), and beside the least that any Deno program pays: a bare `Deno.serve`
+ * that only reads the body, one that also forwards, and one that also syncs.
  *
  * The contenders take turns within each round, so that noise of the machine meets all of them; medians are printed.
  * CPU is the kernel's account of the contender's processes, not counting load generator and upstream.
@@ -36,14 +37,19 @@ interface Round extends Load {
   readonly cpuMicros: number;
 }
 
-async function bareServer(): Promise<Contender> {
-  const child = runScript("bare_server.ts");
+async function bare(
+  name: string,
+  forwards: boolean,
+  script: string,
+  args: string[] = [],
+): Promise<Contender> {
+  const child = runScript(script, ...args);
   const port = Number(await child.line());
   return {
-    name: "bare Deno.serve, body read",
+    name,
     port,
     path: "/api/1/envelope/",
-    forwards: false,
+    forwards,
     cpuSeconds: () => cpuSeconds(child.pid),
     stop: () => child.stop(),
   };
@@ -103,10 +109,13 @@ async function nginx(sinkPort: number): Promise<Contender | null> {
 }
 
 const memory: string[] = [];
+const synced = await Deno.makeTempFile({ prefix: "landfall-bench-" });
 const sink = runScript("sink.ts");
 const sinkPort = Number(await sink.line());
 const contenders = [
-  await bareServer(),
+  await bare("bare Deno.serve, body read", false, "bare_server.ts"),
+  await bare("the same, forwarding", true, "bare_forwarder.ts", [`${sinkPort}`]),
+  await bare("the same, forwarding after a sync", true, "bare_forwarder.ts", [`${sinkPort}`, synced]),
   await nginx(sinkPort),
   await landfall(sinkPort, "load_balancer"),
   await landfall(sinkPort, "internet"),
@@ -126,6 +135,7 @@ for (let round = -1; round < Number(values.rounds); round++) {
 }
 for (const contender of contenders) await contender.stop();
 await sink.stop();
+await Deno.remove(synced);
 
 const output = [
   `${values.requests} requests of ${values.bytes} bytes, ${values.clients} clients, ${values.rounds} interleaved ` +
