@@ -26,6 +26,7 @@ import { ManagedMode } from "./control/managed_mode.ts";
 import { Lanes } from "./lane/lanes.ts";
 import type { Ports } from "./lane/messages.ts";
 import { NodeInsight } from "./lane/node_insight.ts";
+import { NodeLogs } from "./lane/node_logs.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
 import { setNodeGauges } from "./lane/node_gauges.ts";
 import { NodeState } from "./lane/node_state.ts";
@@ -38,7 +39,7 @@ import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
 import { SpaceWatch } from "./spool/space_watch.ts";
 import type { Storage } from "./spool/storage.ts";
 import { METRIC_LAYOUT } from "./telemetry/catalogue.ts";
-import { configureLogging, logger } from "./telemetry/log.ts";
+import { logger } from "./telemetry/log.ts";
 import { Metrics, MetricsReader } from "./telemetry/registry.ts";
 import { type NodeServer, serveAdmin, serveInternal } from "./lane/node_servers.ts";
 
@@ -65,6 +66,7 @@ export class Node {
   readonly #deps: NodeDeps;
   readonly #own = new Metrics(METRIC_LAYOUT);
   readonly #state = new NodeState();
+  readonly #logs: NodeLogs;
   readonly #memory: NodeMemory;
   readonly #quotas: QuotaExchange;
   readonly #projects: ProjectDirectory;
@@ -97,6 +99,7 @@ export class Node {
       apply: (next, changed) => this.#reconfigure(next, changed),
     });
     this.#startedMs = deps.clock.monotonic();
+    this.#logs = new NodeLogs({ clock: deps.clock, metrics: this.#own });
     this.#quotas = sharedQuotas(loaded, deps.clock, this.#own);
     this.#projects = new ProjectDirectory(loaded, deps.sources, this.#own);
     this.#upstreams = new NodeUpstreams(this.#loaded, {
@@ -117,6 +120,7 @@ export class Node {
       spawn: deps.spawn,
       metrics: this.#own,
       reader: this.metrics,
+      logs: this.#logs,
       state: this.#state,
       memory: this.#memory,
       guard: this.guard,
@@ -220,6 +224,7 @@ export class Node {
     this.#memory.close(clock.now());
     await this.#close();
     log.info("stopped", { waiting: this.#lanes.waitingRecords });
+    await this.#logs.close();
   }
 
   async #start(): Promise<void> {
@@ -270,7 +275,7 @@ export class Node {
 
   async #reconfigure(loaded: LoadedConfig, changed: readonly KeyChange[]): Promise<void> {
     const { config } = loaded;
-    if (changed.some(({ key }) => key.startsWith("logging."))) configureLogging(config.logging);
+    this.#logs.configure(loaded, changed);
     this.#budget.bytesMax = config.spool.envelopes.maxDiskSize;
     if (this.#projects.configure(config)) {
       this.#lanes.broadcast({ type: "projects", snapshot: this.#projects.snapshot });
@@ -328,6 +333,7 @@ export class Node {
       await this.#deps.clock.sleep(TICK_MS, signal);
       this.#observe();
       this.#insight.tick();
+      this.#logs.tick();
       this.#upstreams.tick(this.#lanes.waitingRecords);
       this.#managed?.tick();
       const material = this.#tls.reloadIfDue(this.#deps.clock.monotonic());
@@ -352,5 +358,6 @@ export class Node {
     this.#lanes.terminate();
     await this.#managed?.stop();
     await this.#close();
+    await this.#logs.close();
   }
 }

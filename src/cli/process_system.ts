@@ -1,5 +1,6 @@
 import { utf8 } from "../core/bytes.ts";
 import { systemClock } from "../core/clock.ts";
+import { logOptions } from "../config/config_secrets.ts";
 import { processSources } from "../config/config_sources.ts";
 import { configureLogging, logger } from "../telemetry/log.ts";
 import { diskStorage } from "../spool/disk_storage.ts";
@@ -46,7 +47,7 @@ export function processSystem(): System {
     },
     confirm: (question) => Deno.stdin.isTerminal() ? globalThis.confirm(question) : null,
     async runNode(loaded, onReady) {
-      configureLogging(loaded.config.logging);
+      configureLogging(logOptions(loaded));
       for (const warning of loaded.warnings) logger("config").warn(warning);
       // Loaded only now, so that the other commands start without the node's modules.
       const { runNode } = await import("./run_node.ts");

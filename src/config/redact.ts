@@ -1,19 +1,18 @@
 /** How values are shown to people: secrets left out, long ones cut. */
+import { REDACTED, redactUrls } from "../core/redact_text.ts";
 
-/** Stands where a secret was. */
-export const REDACTED = "[redacted]";
+export { REDACTED };
 
 /** Keys inside a value that is a mapping, e.g. below `upstreams`, which hold secrets. */
 export const SECRET_NAMES: ReadonlySet<string> = new Set(["authorization", "private_key", "privateKey"]);
 
 const SHOWN_CHARS_MAX = 80;
-const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi;
 
 /** A value without the secrets it may hold: all of it when `secret`, otherwise the user part of any URL in it. */
 export function redact(value: unknown, secret = false): unknown {
   if (value === null || value === undefined) return value;
   if (secret) return REDACTED;
-  if (typeof value === "string") return value.replace(USER_INFO, `$1${REDACTED}@`);
+  if (typeof value === "string") return redactUrls(value);
   if (Array.isArray(value)) return value.map((element) => redact(element));
   if (typeof value !== "object") return value;
   return Object.fromEntries(

@@ -7,6 +7,7 @@
 import type { Clock } from "../core/clock.ts";
 import { createPermits, resizePermits } from "../core/shared_permits.ts";
 import { VERSION } from "../core/version.ts";
+import { logOptions } from "../config/config_secrets.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import type { ManagedMode } from "../control/managed_mode.ts";
 import type { QuotaExchange } from "../control/quota_exchange.ts";
@@ -24,6 +25,7 @@ import type { HalfSpawner } from "./half_host.ts";
 import * as options from "./half_options.ts";
 import { Lane, type LaneOptions, type LaneSettings } from "./lane.ts";
 import type { CommonOptions, HalfKind, Ports, ToHalf } from "./messages.ts";
+import type { NodeLogs } from "./node_logs.ts";
 import type { NodeMemory } from "./node_memory.ts";
 import type { NodeState } from "./node_state.ts";
 import type { NodeUpstreams } from "./node_upstreams.ts";
@@ -38,6 +40,7 @@ export interface LanesOptions {
   readonly metrics: Metrics;
   /** Reads the counters of each half, which this adds to it. */
   readonly reader: MetricsReader;
+  readonly logs: NodeLogs;
   readonly state: NodeState;
   readonly memory: NodeMemory;
   readonly guard: GuardControl;
@@ -145,7 +148,7 @@ export class Lanes {
     const { guard, tls, managed } = this.#o;
     const edge = { connectionCounts: this.#connectionCounts, tls: tls.material, guard: guard.buffers };
     return {
-      logging: loaded.config.logging,
+      logging: logOptions(loaded),
       ingest: (ports) => options.ingestSettings(loaded, ports, edge),
       forward: () => options.forwardSettings(loaded, managed?.isHeld ?? false),
     };
@@ -188,12 +191,14 @@ export class Lanes {
     kind: HalfKind,
     index: number,
   ): Omit<CommonOptions, "partitionDir" | "control" | "budget" | "metrics" | "topProjects"> {
-    const { clock, memory, projects, quotas, state, upstreams } = this.#o;
+    const { clock, logs, memory, projects, quotas, state, upstreams } = this.#o;
+    const { clock, logs, memory, projects, quotas, state, upstreams } = this.#o;
     const loaded = this.#o.loaded();
     return {
       lane: index,
       version: VERSION,
-      logging: loaded.config.logging,
+      logging: logOptions(loaded),
+      logRing: logs.ringOf(kind, index),
       projects: projects.snapshot,
       limits: [...memory.limits.all(clock.now())],
       permits: this.#permits,

@@ -7,7 +7,7 @@
 import type { ProjectBytesBuffer } from "../spool/project_bytes.ts";
 import type { Leftover } from "../spool/large_leftovers.ts";
 import type { RuleBan } from "../guard/ban_table.ts";
-import type { ConfigLogLevel, LogFormat } from "../telemetry/log.ts";
+import type { LogOptions } from "../telemetry/log.ts";
 import type { ConnectionCounts } from "../listener/connection_gate.ts";
 import type { ConnectionTimeouts } from "../listener/engine.ts";
 import type { TlsMaterial } from "../listener/tls_material.ts";
@@ -34,7 +34,9 @@ export interface CommonOptions {
   readonly version: string;
   /** Folder of the lane's spool partition. */
   readonly partitionDir: string;
-  readonly logging: { readonly level: ConfigLogLevel; readonly format: LogFormat };
+  readonly logging: LogOptions;
+  /** Shared memory that takes what a half in a worker logs, see `log_ring.ts`. */
+  readonly logRing: SharedArrayBuffer;
   readonly projects: ProjectSnapshot;
   readonly senders: RelaySenders;
   /** Limits learned before this half started. */

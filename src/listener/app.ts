@@ -7,7 +7,7 @@
  * Before anything else stands the guard (`request_gate.ts`): what it refuses costs no routing and no parsing.
  *
  * Whatever an endpoint throws becomes an answer. A {@link RequestError} is the client's doing; anything else is a fault
- * of ours, answered with 500 and logged with its stack, at most once in {@link FAULT_LOG_INTERVAL_MS}.
+ * of ours, answered with 500 and logged with its stack.
  */
 import { type Context, Hono } from "hono";
 import type { Clock } from "../core/clock.ts";
@@ -28,7 +28,6 @@ import type { RequestGate, TurnedAway } from "./request_gate.ts";
 import type { Endpoint, PathParams, Route } from "./routes.ts";
 
 const log = logger("listener");
-const FAULT_LOG_INTERVAL_MS = 10_000;
 
 /** Routes whose answers are the upstream's; how long those take says nothing of the node. */
 const UPSTREAM_ROUTES: ReadonlySet<RouteName> = new Set(["forward", "upload"]);
@@ -72,7 +71,6 @@ export class App {
   readonly #gate: RequestGate | null;
   readonly #clock: Clock;
   readonly #metrics: Metrics;
-  #faultsUnloggedUntilMs = -Infinity;
 
   constructor(o: AppOptions) {
     this.#writer = new AnswerWriter(o.version);
@@ -91,7 +89,7 @@ export class App {
     const ingestion = o.routes.filter((route) => route.ingestion);
     for (const route of ingestion) this.#hono.all(route.path, this.#dispatch(route));
     this.#hono.onError((error, c) => {
-      this.#logFault(error);
+      logFault(error);
       return this.#answer(incoming(c.req.raw), INTERNAL_ERROR, false, true);
     });
     this.#hono.notFound((c) => this.#fallBack(incoming(c.req.raw), c.req, o.fallback ?? null));
@@ -139,7 +137,7 @@ export class App {
 
   /** Answer for a fault in an engine itself. */
   fault(error: unknown): Response {
-    this.#logFault(error);
+    logFault(error);
     return new Response(INTERNAL_ERROR.body, {
       status: 500,
       headers: this.plainHeaders as [string, string][],
@@ -204,7 +202,7 @@ export class App {
       return this.#answer(request, answer, route.ingestion, this.closing || answer.closing === true);
     } catch (error) {
       if (error instanceof RequestError) return this.#refuseError(request, error, route);
-      this.#logFault(error);
+      logFault(error);
       return this.#refuse(request, INTERNAL_ERROR, route.ingestion);
     }
   }
@@ -237,15 +235,10 @@ export class App {
     const writer = request.isSecure ? this.#secureWriter : this.#writer;
     return writer.write(request, answer, cors, closing);
   }
+}
 
-  #logFault(error: unknown): void {
-    const now = this.#clock.monotonic();
-    if (now < this.#faultsUnloggedUntilMs) return;
-    this.#faultsUnloggedUntilMs = now + FAULT_LOG_INTERVAL_MS;
-    log.error("a request failed inside the node: {stack}", {
-      stack: error instanceof Error ? error.stack ?? error.message : String(error),
-    });
-  }
+function logFault(error: unknown): void {
+  log.error("a request failed inside the node: {error}", { error });
 }
 
 function notAllowed({ methods }: Route): Answer {

@@ -7,6 +7,7 @@
 import { DATA_CATEGORIES } from "../protocol/data_category.ts";
 import { OUTCOMES, REASONS } from "../protocol/outcome.ts";
 import { VERSION } from "../core/version.ts";
+import { ENTRY_LEVELS } from "./log_entry.ts";
 import { MetricLayout, type MetricSpec } from "./registry.ts";
 
 type Labels = Readonly<Record<string, readonly string[]>>;
@@ -302,6 +303,11 @@ export const METRICS = {
     "global_config_age_seconds",
     "Age of the upstream's global configuration (mode managed).",
   ),
+
+  logLines: counter("log_lines", "Lines the node logged.", { level: ENTRY_LEVELS }),
+  logLost: counter("log_lost_lines", "Lines that workers logged faster than they could be written.", {
+    log: ["node", "access"],
+  }),
 
   configReloads: counter("config_reloads", "Loads of the configuration while the node runs.", {
     result: ["applied", "unchanged", "invalid", "failed"],

@@ -45,7 +45,6 @@ export type { ForwardJob, ForwardResult, ForwardSource };
 const log = logger("upstream");
 
 const SERVER_ERRORS_MAX = 3;
-const WARNING_INTERVAL_MS = 60_000;
 /** Records in memory for an upstream that is not ready. */
 const WAITING_MAX = 16;
 
@@ -103,7 +102,6 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   #isHeld: boolean;
   #changed: PromiseWithResolvers<void> | null = null;
   #lastError: ForwarderState["lastError"] = null;
-  #warnedMs = -Infinity;
   #finished: Promise<void> = Promise.resolve();
 
   constructor(options: ForwarderOptions<Job>) {
@@ -293,7 +291,7 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     const isFinal = result.kind === "rejected" ||
       (result.kind === "server_error" && job.serverErrors + 1 >= SERVER_ERRORS_MAX);
     if (isFinal) {
-      this.#warnRefused(result.message);
+      log.warn("the upstream refused a record: {reason}", { reason: result.message });
       return await source.deadLetter(job, result);
     }
     metrics.add(METRICS.forwardRetries, 1);
@@ -308,13 +306,6 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     const backoff = retryBackoff(this.#o.timing, this.#o.random);
     backoff.attempts = attempts;
     return backoff.next();
-  }
-
-  #warnRefused(reason: string): void {
-    const nowMs = this.#o.clock.monotonic();
-    if (nowMs - this.#warnedMs < WARNING_INTERVAL_MS) return;
-    this.#warnedMs = nowMs;
-    log.warn("the upstream refused a record: {reason}", { reason });
   }
 
   readonly #targetChanged = (): void => {

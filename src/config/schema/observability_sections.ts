@@ -11,21 +11,32 @@ import {
   text,
   textMap,
 } from "../value_kind.ts";
+import { LOG_LEVELS, roomLevels } from "../log_kind.ts";
 
 const none = { about: "", effect: "none" } as const;
 
 /** `logging` (control reference, section 2). */
 export const loggingSection = section({
-  level: field(choice("off", "error", "warn", "info", "debug", "trace"), {
+  level: field(choice(...LOG_LEVELS), {
     default: "info",
     effect: "reload",
     about: "Least severe level that is logged, to standard error",
   }),
-  format: field(orAuto(choice("pretty", "simplified", "json")), {
+  format: field(orAuto(choice("pretty", "simplified", "json", "logfmt")), {
     default: "`auto`: `pretty` on a terminal, else `simplified`",
     derived: true,
     effect: "reload",
-    about: "Form of log lines: coloured, plain or JSON",
+    about: "Form of log lines: coloured, plain, JSON or logfmt",
+  }),
+  levels: field(roomLevels, {
+    default: {},
+    effect: "reload",
+    about: "Levels of single rooms, e.g. `{spool: debug}`",
+  }),
+  redact_addresses: field(flag, {
+    default: false,
+    effect: "reload",
+    about: "Whether log and access log show of addresses only the network, /24 or /48",
   }),
   enable_backtraces: field(flag, { ...none, default: false }),
   traces_sample_rate: field(ratio, { ...none, default: 0 }),

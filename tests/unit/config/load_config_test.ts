@@ -45,6 +45,8 @@ Deno.test("loadConfig: without any file the defaults of the references apply", (
   assertEquals(config.logging, {
     level: "info",
     format: "simplified",
+    levels: {},
+    redactAddresses: false,
     enableBacktraces: false,
     tracesSampleRate: 0,
   });

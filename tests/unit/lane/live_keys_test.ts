@@ -20,6 +20,8 @@ const CONTROL_PLANE: Readonly<Record<string, string>> = {
   "limits.shutdown_timeout": "Node.drain",
   "logging.level": "configureLogging",
   "logging.format": "configureLogging",
+  "logging.levels": "configureLogging",
+  "logging.redact_addresses": "configureLogging",
   "auth.ready": "Node.status",
   "admin.token": "bearerOnly",
   "guard.bans_max": "GuardControl.configure",
@@ -74,6 +76,7 @@ const VALUES: readonly unknown[] = [
   ["a".repeat(32)],
   [{ key: "address", rate: "7r/s" }],
   [{ on: ["rate"], refusals: 7, within: "7s", ban: "7s" }],
+  { spool: "debug" },
 ];
 
 function load(settings: Readonly<Record<string, unknown>>): LoadedConfig {

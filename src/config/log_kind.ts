@@ -1,0 +1,50 @@
+/** Kinds of values in `logging`, `access_log` and `log_shipping`. */
+import { type ValueKind } from "./value_kind.ts";
+import { oneOf } from "./json_schema.ts";
+
+/** Rooms of the program that log. */
+export const LOG_ROOMS = [
+  "config",
+  "control",
+  "guard",
+  "lane",
+  "listener",
+  "logs",
+  "node",
+  "projects",
+  "quotas",
+  "spool",
+  "tls",
+  "upstream",
+] as const;
+
+/** Levels, the least severe last. */
+export const LOG_LEVELS = ["off", "error", "warn", "info", "debug", "trace"] as const;
+
+type Level = typeof LOG_LEVELS[number];
+
+/** Levels of single rooms. */
+export const roomLevels: ValueKind<Readonly<Record<string, Level>>> = {
+  form: "map of rooms to levels",
+  rule: `must be a map from rooms (${LOG_ROOMS.join(", ")}) to levels (${LOG_LEVELS.join(", ")})`,
+  choices: LOG_ROOMS,
+  json: {
+    type: "object",
+    properties: Object.fromEntries(LOG_ROOMS.map((room) => [room, oneOf(LOG_LEVELS)])),
+    additionalProperties: false,
+  },
+  read(raw) {
+    if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
+    const entries = Object.entries(raw).map(([room, level]) => [room, levelOf(level)] as const);
+    const isValid = entries.every(([room, level]) => isRoom(room) && level !== undefined);
+    return isValid ? Object.fromEntries(entries) as Record<string, Level> : undefined;
+  },
+};
+
+function levelOf(raw: unknown): Level | undefined {
+  return typeof raw === "string" ? LOG_LEVELS.find((level) => level === raw.toLowerCase()) : undefined;
+}
+
+function isRoom(name: string): boolean {
+  return (LOG_ROOMS as readonly string[]).includes(name);
+}

@@ -1,0 +1,70 @@
+/**
+ * What a node says of itself, brought together in the control plane: entries of all its halves.
+ */
+import type { KeyChange } from "../config/config_change.ts";
+import { logOptions } from "../config/config_secrets.ts";
+import type { LoadedConfig } from "../config/load_config.ts";
+import type { Clock } from "../core/clock.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
+import { configureLogging, flushRepeats, onLogEntry, writeEntry } from "../telemetry/log.ts";
+import { createLogRing, LogRingReader } from "../telemetry/log_ring.ts";
+import type { Metrics } from "../telemetry/registry.ts";
+import type { HalfKind } from "./messages.ts";
+
+/** Options of {@link NodeLogs}. */
+export interface NodeLogsOptions {
+  readonly clock: Clock;
+  /** Counters of the control plane. */
+  readonly metrics: Metrics;
+}
+
+/** Owner of the node's logs. */
+export class NodeLogs {
+  readonly #o: NodeLogsOptions;
+  readonly #rings = new Map<string, LogRingReader>();
+  readonly #closing = new AbortController();
+  readonly #readers: Promise<void>[] = [];
+  readonly #unlisten: () => void;
+
+  constructor(options: NodeLogsOptions) {
+    this.#o = options;
+    this.#unlisten = onLogEntry(({ level }) => options.metrics.add(METRICS.logLines, 1, level));
+  }
+
+  /** Memory for what a half in a worker logs; the same for its replacements. */
+  ringOf(kind: HalfKind, lane: number): SharedArrayBuffer {
+    const name = `${kind} ${lane}`;
+    let reader = this.#rings.get(name);
+    if (!reader) {
+      this.#rings.set(name, reader = new LogRingReader(createLogRing()));
+      this.#readers.push(
+        reader.run(this.#o.clock, this.#closing.signal, writeEntry, (count) => this.#lost(count)),
+      );
+    }
+    return reader.buffer;
+  }
+
+  /** Puts changed keys in force. */
+  configure(loaded: LoadedConfig, changed: readonly KeyChange[]): void {
+    // Any key may hold a secret.
+    if (changed.length > 0) configureLogging(logOptions(loaded));
+  }
+
+  /** To be called several times a second. */
+  tick(): void {
+    flushRepeats();
+  }
+
+  /** Writes what is left; the halves have stopped. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#readers);
+    for (const ring of this.#rings.values()) this.#lost(ring.read(writeEntry));
+    flushRepeats(true);
+    this.#unlisten();
+  }
+
+  #lost(count: number): void {
+    this.#o.metrics.add(METRICS.logLost, count, "node");
+  }
+}
