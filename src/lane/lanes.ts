@@ -192,7 +192,6 @@ export class Lanes {
     index: number,
   ): Omit<CommonOptions, "partitionDir" | "control" | "budget" | "metrics" | "topProjects"> {
     const { clock, logs, memory, projects, quotas, state, upstreams } = this.#o;
-    const { clock, logs, memory, projects, quotas, state, upstreams } = this.#o;
     const loaded = this.#o.loaded();
     return {
       lane: index,
