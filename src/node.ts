@@ -99,7 +99,7 @@ export class Node {
       apply: (next, changed) => this.#reconfigure(next, changed),
     });
     this.#startedMs = deps.clock.monotonic();
-    this.#logs = new NodeLogs({ clock: deps.clock, metrics: this.#own });
+    this.#logs = new NodeLogs({ loaded, clock: deps.clock, metrics: this.#own });
     this.#quotas = sharedQuotas(loaded, deps.clock, this.#own);
     this.#projects = new ProjectDirectory(loaded, deps.sources, this.#own);
     this.#upstreams = new NodeUpstreams(this.#loaded, {
@@ -202,6 +202,7 @@ export class Node {
 
   /** Loads the configuration again; resolves when what can change without a restart is in force in all lanes. */
   reload(trigger: ReloadTrigger): Promise<ReloadResult> {
+    if (trigger === "signal") this.#logs.reopen();
     return this.#config.reload(trigger);
   }
 

@@ -28,6 +28,7 @@ import {
   quotasSection,
   routingSection,
 } from "./schema/project_sections.ts";
+import { accessLogSection } from "./schema/log_sections.ts";
 import { relaySection } from "./schema/relay_section.ts";
 import { upstreamRoutesField, upstreamsField } from "./schema/upstreams_section.ts";
 import { spoolSection } from "./schema/spool_section.ts";
@@ -49,6 +50,7 @@ export const configSchema = section({
   routing: routingSection,
   admin: adminSection,
   logging: loggingSection,
+  access_log: accessLogSection,
   health: healthSection,
   cache: cacheSection,
   auth: authSection,

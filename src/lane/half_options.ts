@@ -70,6 +70,11 @@ export function ingestSettings({ config }: LoadedConfig, ports: Ports, edge: Sha
       costlyShare: spool.shed.costlyFrom,
       projectShare: spool.projectShare,
     },
+    accessLog: {
+      isOn: config.accessLog.output !== "off",
+      sample: config.accessLog.sample,
+      masksAddresses: config.logging.redactAddresses,
+    },
     guard: guardOptions(config, edge.guard),
     itemLimits: limits,
     answersRelays: relay.mode === "managed",

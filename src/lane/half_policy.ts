@@ -45,6 +45,12 @@ export function updatePolicy(
   }
 }
 
+/** The organisation a key belongs to, if its state is known and says so. */
+export function organizationOf({ projects }: Admission, key: string): string | null {
+  const project = projects.lookup(key);
+  return project.kind === "known" ? project.state.organizationId : null;
+}
+
 /** Keys whose states have arrived. */
 export function knownKeys({ states }: ProjectChanges): string[] {
   return states.map(([key]) => key);

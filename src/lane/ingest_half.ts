@@ -6,6 +6,8 @@
 import { CidrSet } from "../core/cidr.ts";
 import type { Clock } from "../core/clock.ts";
 import { Live } from "../core/live.ts";
+import { AccessLog } from "../listener/access_log.ts";
+import { AccessWriter } from "../telemetry/access_writer.ts";
 import { BodyReader } from "../listener/body_reader.ts";
 import { Listener } from "../listener/listener.ts";
 import {
@@ -35,7 +37,7 @@ import { logger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/registry.ts";
 import { TopProjects } from "../telemetry/top_projects.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
-import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
+import { admissionOf, type HalfDeps, knownKeys, organizationOf, updatePolicy } from "./half_policy.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { IngestOptions, IngestSettings, Ports } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
@@ -246,6 +248,14 @@ async function start(
       : []),
     ...(o.healthRoutes ? healthRoutes(health) : []),
   ];
+  const accessLog = new AccessLog({
+    lane: options.lane,
+    ring: AccessWriter.ring(options.accessRing),
+    clock,
+    metrics,
+    rules: settings.view((current) => current.accessLog),
+    organizationOf: (key) => organizationOf(admission, key),
+  });
   const listener = await Listener.start({
     ...o,
     pace: settings.view(({ listener }) => listener.pace),
@@ -270,6 +280,7 @@ async function start(
     },
     version: options.version,
     bodies,
+    accessLog,
     requestGate: gate,
     metrics,
     clock,

@@ -198,6 +198,7 @@ export class Lanes {
       version: VERSION,
       logging: logOptions(loaded),
       logRing: logs.ringOf(kind, index),
+      accessRing: logs.accessRingOf(index),
       projects: projects.snapshot,
       limits: [...memory.limits.all(clock.now())],
       permits: this.#permits,

@@ -37,6 +37,8 @@ export interface CommonOptions {
   readonly logging: LogOptions;
   /** Shared memory that takes what a half in a worker logs, see `log_ring.ts`. */
   readonly logRing: SharedArrayBuffer;
+  /** Shared memory for lines of the access log. */
+  readonly accessRing: SharedArrayBuffer;
   readonly projects: ProjectSnapshot;
   readonly senders: RelaySenders;
   /** Limits learned before this half started. */
@@ -80,6 +82,7 @@ export interface IngestOptions extends CommonOptions {
   /** Fill levels from which on categories are refused, as shares of the bound. */
   readonly shed: { readonly bulkyShare: number; readonly costlyShare: number; readonly projectShare: number };
   readonly guard: GuardOptions;
+  readonly accessLog: { readonly isOn: boolean; readonly sample: number; readonly masksAddresses: boolean };
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
   /** Whether the control plane answers relays downstream; otherwise their questions are passed on like all others. */

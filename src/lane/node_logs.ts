@@ -1,18 +1,24 @@
 /**
- * What a node says of itself, brought together in the control plane: entries of all its halves.
+ * What a node says of itself, brought together in the control plane: entries of all its halves, and the access logs of its
+ * lanes.
  */
 import type { KeyChange } from "../config/config_change.ts";
 import { logOptions } from "../config/config_secrets.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import type { Clock } from "../core/clock.ts";
+import { Live } from "../core/live.ts";
+import { SharedRing } from "../core/shared_ring.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { configureLogging, flushRepeats, onLogEntry, writeEntry } from "../telemetry/log.ts";
 import { createLogRing, LogRingReader } from "../telemetry/log_ring.ts";
 import type { Metrics } from "../telemetry/registry.ts";
+import { type AccessOutput, AccessWriter } from "../telemetry/access_writer.ts";
 import type { HalfKind } from "./messages.ts";
 
 /** Options of {@link NodeLogs}. */
 export interface NodeLogsOptions {
+  /** What the node was started with. */
+  readonly loaded: LoadedConfig;
   readonly clock: Clock;
   /** Counters of the control plane. */
   readonly metrics: Metrics;
@@ -25,9 +31,14 @@ export class NodeLogs {
   readonly #closing = new AbortController();
   readonly #readers: Promise<void>[] = [];
   readonly #unlisten: () => void;
+  readonly #accessRings: SharedArrayBuffer[] = [];
+  readonly #access: AccessWriter;
+  readonly #accessRules: Live<AccessOutput>;
 
   constructor(options: NodeLogsOptions) {
     this.#o = options;
+    this.#accessRules = new Live(accessOutput(options.loaded));
+    this.#access = new AccessWriter({ ...options, rules: this.#accessRules.view((rules) => rules) });
     this.#unlisten = onLogEntry(({ level }) => options.metrics.add(METRICS.logLines, 1, level));
   }
 
@@ -48,6 +59,22 @@ export class NodeLogs {
   configure(loaded: LoadedConfig, changed: readonly KeyChange[]): void {
     // Any key may hold a secret.
     if (changed.length > 0) configureLogging(logOptions(loaded));
+    this.#accessRules.set(accessOutput(loaded));
+  }
+
+  /** Memory for the access log of a lane. */
+  accessRingOf(lane: number): SharedArrayBuffer {
+    let buffer = this.#accessRings[lane];
+    if (!buffer) {
+      buffer = this.#accessRings[lane] = SharedRing.createBuffer(this.#o.loaded.config.accessLog.buffer);
+      this.#access.include(buffer);
+    }
+    return buffer;
+  }
+
+  /** Opens files again by their names: somebody may have moved them. */
+  reopen(): void {
+    this.#access.reopen();
   }
 
   /** To be called several times a second. */
@@ -57,6 +84,7 @@ export class NodeLogs {
 
   /** Writes what is left; the halves have stopped. */
   async close(): Promise<void> {
+    await this.#access.close();
     this.#closing.abort();
     await Promise.all(this.#readers);
     for (const ring of this.#rings.values()) this.#lost(ring.read(writeEntry));
@@ -67,4 +95,9 @@ export class NodeLogs {
   #lost(count: number): void {
     this.#o.metrics.add(METRICS.logLost, count, "node");
   }
+}
+
+function accessOutput({ config: { accessLog } }: LoadedConfig): AccessOutput {
+  const { output, path, format, maxSize: maxBytes, maxAge: maxAgeMs, keep } = accessLog;
+  return { output, path, format, maxBytes, maxAgeMs, keep };
 }

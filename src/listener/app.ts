@@ -16,6 +16,7 @@ import { RequestError } from "../protocol/request_error.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
+import type { AccessLog } from "./access_log.ts";
 import { type Answer, AnswerWriter, emptyAnswer, errorAnswer, jsonAnswer, PREFLIGHT } from "./answer.ts";
 import type { BodyReader } from "./body_reader.ts";
 import {
@@ -45,6 +46,8 @@ export interface AppOptions {
   /** Version in the `Server` header. */
   readonly version: string;
   readonly bodies: BodyReader;
+  /** Notes every answer. */
+  readonly accessLog?: AccessLog | null;
   /** What requests have to pass first. */
   readonly requestGate?: RequestGate | null;
   readonly clock: Clock;
@@ -68,6 +71,7 @@ export class App {
   readonly #o: AppOptions;
   readonly #probePaths: ReadonlySet<string>;
   readonly #bodies: BodyReader;
+  readonly #accessLog: AccessLog | null;
   readonly #gate: RequestGate | null;
   readonly #clock: Clock;
   readonly #metrics: Metrics;
@@ -77,6 +81,7 @@ export class App {
     this.#secureWriter = new AnswerWriter(o.version, o.hstsMaxAgeSeconds);
     this.#o = o;
     this.#bodies = o.bodies;
+    this.#accessLog = o.accessLog ?? null;
     this.#gate = o.requestGate ?? null;
     this.#clock = o.clock;
     this.#metrics = o.metrics;
@@ -128,6 +133,7 @@ export class App {
   countUnparsed(status: number, peer: string): void {
     this.#metrics.add(METRICS.requests, 1, "other", String(status));
     this.#gate?.refusedUnparsed(status, peer);
+    this.#accessLog?.unparsed(status, peer);
   }
 
   /** Headers every answer carries. */
@@ -198,7 +204,7 @@ export class App {
     route: Route,
   ): Promise<Response> {
     try {
-      const answer = await endpoint(request, path.param("project_id") ?? "", path);
+      const answer = await endpoint(request, request.projectId = path.param("project_id") ?? "", path);
       return this.#answer(request, answer, route.ingestion, this.closing || answer.closing === true);
     } catch (error) {
       if (error instanceof RequestError) return this.#refuseError(request, error, route);
@@ -208,6 +214,7 @@ export class App {
   }
 
   #refuseError(request: IncomingRequest, error: RequestError, route: Route): Promise<Response> {
+    request.reason = error.reason;
     // What was handed inwards is accounted for there, by item; what is no telemetry has no outcome.
     if (route.ingestion && !request.isSubmitted) {
       this.#metrics.add(METRICS.outcomes, 1, "invalid", error.reason, "default");
@@ -226,6 +233,7 @@ export class App {
   #answer(request: IncomingRequest, answer: Answer, cors: boolean, closing: boolean): Response {
     const metrics = this.#metrics;
     this.#gate?.answered(request, answer.status, !UPSTREAM_ROUTES.has(request.route));
+    this.#accessLog?.answered(request, answer.status);
     metrics.add(METRICS.requests, 1, request.route, String(answer.status));
     metrics.add(METRICS.requestsInFlight, -1);
     if (!UPSTREAM_ROUTES.has(request.route)) {

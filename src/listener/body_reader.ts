@@ -92,7 +92,7 @@ export class BodyReader {
   async read(request: IncomingRequest, limit: number): Promise<Body> {
     const encoding = parseContentEncoding(request.header("content-encoding"));
     const received = plainBytes(await this.#receive(request, limit));
-    this.#metrics.add(METRICS.requestBytes, received.length, encoding || "identity");
+    this.#metrics.add(METRICS.requestBytes, request.bodyBytes = received.length, encoding || "identity");
     if (encoding === "") return this.#body(received, encoding, received, received.length);
     try {
       const decoded = plainBytes(await decodeBody(received, encoding, limit, this.#budget));
@@ -127,7 +127,7 @@ export class BodyReader {
       const decoded = encoding === ""
         ? bytes
         : plainBytes(await decodeBody(bytes, encoding, LARGE_BYTES_MIN, this.#budget));
-      this.#metrics.add(METRICS.requestBytes, bytes.length, encoding || "identity");
+      this.#metrics.add(METRICS.requestBytes, request.bodyBytes = bytes.length, encoding || "identity");
       const held = encoding === "" ? bytes.length : bytes.length + decoded.length;
       return this.#body(bytes, encoding, decoded, held);
     } catch (error) {
@@ -144,7 +144,7 @@ export class BodyReader {
     first: readonly Uint8Array[],
   ): LargeStream {
     const onEnd = (bytes: number): void =>
-      this.#metrics.add(METRICS.requestBytes, bytes, encoding || "identity");
+      this.#metrics.add(METRICS.requestBytes, request.bodyBytes = bytes, encoding || "identity");
     return new LargeStream({ request, encoding, limit, first, track: () => this.track(), onEnd });
   }
 

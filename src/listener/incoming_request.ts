@@ -6,6 +6,8 @@
  */
 
 import { organizationOfHost } from "../protocol/ingest_host.ts";
+import type { EnvelopeItem } from "../protocol/envelope.ts";
+import type { Quantity } from "../protocol/item_type.ts";
 import type { Passage } from "../guard/guard.ts";
 import type { ClientAddress } from "./client_address.ts";
 
@@ -61,6 +63,14 @@ export abstract class IncomingRequest {
   client: ClientAddress | null = null;
   /** What it has to give back to the guard; null when it did not pass one. */
   passage: Passage | null = null;
+  /** What the access log tells of it: who sent, what it held, why it was refused, bytes of its body as received. */
+  projectId = "";
+  key = "";
+  eventId: string | null = null;
+  items: readonly EnvelopeItem[] | null = null;
+  quantities: readonly Quantity[] | null = null;
+  reason: string | null = null;
+  bodyBytes = 0;
   /** Monotonic time at which the request's head had been read. */
   startedMs = 0;
 

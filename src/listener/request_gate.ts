@@ -59,6 +59,8 @@ export class RequestGate {
       return null;
     }
     const projectId = projectIdOf(request);
+    request.reason = verdict.reason;
+    request.projectId = projectId;
     const isIngestion = projectId !== "" || request.path === "/api/store/";
     if (isIngestion) this.#account(request, verdict, projectId);
     const closing = verdict.reason === "banned" && closesBanned;

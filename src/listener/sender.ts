@@ -30,6 +30,7 @@ export function requestAuth(request: IncomingRequest, pathKey?: string): Request
     rawQuery: request.query,
     ...(pathKey === undefined ? {} : { pathKey }),
   });
+  if (auth !== null) request.key = auth.key;
   if (auth !== null && /[^\t -~]/.test(request.header(SIGNATURE_HEADER) ?? "")) {
     throw RequestError.json(400, "invalid_signature", "bad x-sentry-relay-signature header");
   }

@@ -96,6 +96,8 @@ export async function submitScanned(
   const headers = { ...envelope.headers, ...changes };
   const eventId = changes?.event_id ?? envelope.eventId;
   request.isSubmitted = true;
+  request.items = envelope.items;
+  request.eventId = eventId;
   const limits = await deps.ingress.submitLarge({
     meta: {
       ...senderMeta(request, sender, headers, deps.trustedProxies),
@@ -107,7 +109,7 @@ export async function submitScanned(
     body: upload,
     headers: changes,
   });
-  return limits.length > 0 ? limited(limits, deps.clock.now()) : accepted(eventId);
+  return told(request, limits).length > 0 ? limited(limits, deps.clock.now()) : accepted(eventId);
 }
 
 /**
@@ -118,6 +120,8 @@ export async function submitScanned(
 function agreedSender(request: IncomingRequest, stated: Sender, envelope: EnvelopeHead): Sender {
   const projectId = stated.projectId || (envelope.dsn?.projectId ?? "");
   const sender = stated.projectId === "" ? { ...stated, projectId } : stated;
+  request.projectId = projectId;
+  request.key = stated.auth.key;
   if (sender.checked) {
     checkEnvelopeMeta(envelope, { projectId, key: sender.auth.key, origin: requestOrigin(request) });
   }
@@ -175,16 +179,20 @@ export async function submitPassthrough(
   { path, contentType, body, quantities }: PassthroughRequest,
 ): Promise<readonly RateLimit[]> {
   request.isSubmitted = true;
-  return await deps.ingress.submitPassthrough({
-    meta: {
-      ...senderMeta(request, sender, NO_HEADERS, deps.trustedProxies),
-      contentEncoding: body.encoding,
-      eventId: null,
-      quantities,
-      passthrough: { path, contentType },
-    },
-    body: body.received,
-  });
+  request.quantities = quantities;
+  return told(
+    request,
+    await deps.ingress.submitPassthrough({
+      meta: {
+        ...senderMeta(request, sender, NO_HEADERS, deps.trustedProxies),
+        contentEncoding: body.encoding,
+        eventId: null,
+        quantities,
+        passthrough: { path, contentType },
+      },
+      body: body.received,
+    }),
+  );
 }
 
 const NO_HEADERS: EnvelopeHeaders = {};
@@ -197,16 +205,27 @@ async function handIn(
   stored: { readonly bytes: Uint8Array; readonly encoding: BodyEncoding },
 ): Promise<readonly RateLimit[]> {
   request.isSubmitted = true;
-  return await deps.ingress.submit({
-    meta: {
-      ...senderMeta(request, sender, envelope.headers, deps.trustedProxies),
-      contentEncoding: stored.encoding,
-      eventId: envelope.eventId,
-      passthrough: null,
-    },
-    envelope,
-    body: [stored.bytes],
-  });
+  request.items = envelope.items;
+  request.eventId = envelope.eventId;
+  return told(
+    request,
+    await deps.ingress.submit({
+      meta: {
+        ...senderMeta(request, sender, envelope.headers, deps.trustedProxies),
+        contentEncoding: stored.encoding,
+        eventId: envelope.eventId,
+        passthrough: null,
+      },
+      envelope,
+      body: [stored.bytes],
+    }),
+  );
+}
+
+/** Notes why something of a request is refused. */
+function told(request: IncomingRequest, limits: readonly RateLimit[]): readonly RateLimit[] {
+  request.reason = limits[0]?.reason ?? null;
+  return limits;
 }
 
 /**

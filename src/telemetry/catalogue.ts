@@ -305,9 +305,14 @@ export const METRICS = {
   ),
 
   logLines: counter("log_lines", "Lines the node logged.", { level: ENTRY_LEVELS }),
-  logLost: counter("log_lost_lines", "Lines that workers logged faster than they could be written.", {
-    log: ["node", "access"],
-  }),
+  accessLines: counter("log_access_lines", "Lines of the access log handed to its writer."),
+  logLost: counter(
+    "log_lost_lines",
+    "Lines dropped: they came faster than they could be written, or a write failed.",
+    {
+      log: ["node", "access"],
+    },
+  ),
 
   configReloads: counter("config_reloads", "Loads of the configuration while the node runs.", {
     result: ["applied", "unchanged", "invalid", "failed"],

@@ -57,7 +57,8 @@ export function formatLogfmt(values: Readonly<Record<string, unknown>>): string 
   return `${Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}`).join(" ")}\n`;
 }
 
-function quoted(value: unknown): string {
+/** A value as one word: quoted where it would not be one. */
+export function quoted(value: unknown): string {
   const text = String(value);
   return /^[^\s"=\\\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text);
 }

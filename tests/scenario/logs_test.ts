@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { EventLoad } from "../support/event_load.ts";
 import { testEachNode } from "../support/each_node.ts";
-import { NodeProcess } from "../support/node_process.ts";
+import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { until } from "../support/until.ts";
 
@@ -42,5 +42,69 @@ testEachNode(
     const told = refused.reduce((sum, { repeated = 1 }) => sum + repeated, 0);
     assertEquals(told, upstream.requests.length);
     assert(node.stderr.includes("[redacted]") && !node.stderr.includes(token));
+  },
+);
+
+testEachNode(
+  "access log: a line for each answer of two lanes, in a file that logrotate moves and in the next one",
+  async (_, variant) => {
+    await using upstream = ScriptedUpstream.start();
+    const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
+    const path = `${folder}/access.log`;
+    await using node = await NodeProcess.start({
+      ...variant,
+      upstream: upstream.url,
+      config: {
+        lanes: 2,
+        listener: { exposure: "load_balancer" },
+        http: { forward: false },
+        logging: { redact_addresses: true },
+        access_log: { output: "file", path },
+      },
+    });
+    const load = new EventLoad(node.url, 2);
+    const lines = async (name: string): Promise<string[]> =>
+      (await Deno.readTextFile(name).catch(() => "")).split("\n").slice(0, -1);
+    await until("the log grows", async () => (await lines(path)).length > 100);
+    await Deno.rename(path, `${path}.moved`);
+    node.signal("SIGHUP");
+    await until("the next file grows", async () => (await lines(path)).length > 100);
+    await load.stop();
+    const refused = await fetch(`${node.url}/api/1/envelope/?sentry_key=${TEST_KEY}`, {
+      method: "POST",
+      body: "{",
+    });
+    assertEquals(refused.status, 400);
+    await refused.body?.cancel();
+    const missing = await fetch(`${node.url}/nowhere/${TEST_KEY}`);
+    await missing.body?.cancel();
+    assertEquals(await node.terminate(), 0);
+
+    const all = [...await lines(`${path}.moved`), ...await lines(path)];
+    const entries = all.map((line) => JSON.parse(line));
+    const events = entries.filter(({ event }) => event !== undefined);
+    assertEquals(new Set(events.map(({ event }) => event)), load.acknowledged);
+    assertEquals(events.length, load.acknowledged.size);
+    assertEquals(new Set(events.map(({ lane }) => lane)), new Set([0, 1]));
+    const { time: _time, ms: _ms, lane: _lane, event: _event, agent: _agent, bytes, ...rest } = events[0];
+    assert(bytes > 900);
+    assertEquals(rest, {
+      log: "access",
+      method: "POST",
+      route: "envelope",
+      path: "/api/1/envelope/",
+      status: 200,
+      client: "127.0.0.0",
+      project: "1",
+      key: TEST_KEY.slice(0, 8),
+      categories: "error",
+    });
+    const bad = entries.find(({ status }) => status === 400);
+    assertEquals([bad.project, bad.key, bad.reason !== undefined], ["1", TEST_KEY.slice(0, 8), true]);
+    assert(
+      entries.some(({ status, path }) => status === 404 && path === `/nowhere/${TEST_KEY.slice(0, 8)}…`),
+    );
+    assert(!all.join("").includes(TEST_KEY));
+    await Deno.remove(folder, { recursive: true });
   },
 );

@@ -22,6 +22,11 @@ const CONTROL_PLANE: Readonly<Record<string, string>> = {
   "logging.format": "configureLogging",
   "logging.levels": "configureLogging",
   "logging.redact_addresses": "configureLogging",
+  "access_log.path": "AccessWriter",
+  "access_log.format": "AccessWriter",
+  "access_log.max_size": "AccessWriter",
+  "access_log.max_age": "AccessWriter",
+  "access_log.keep": "AccessWriter",
   "auth.ready": "Node.status",
   "admin.token": "bearerOnly",
   "guard.bans_max": "GuardControl.configure",
@@ -77,6 +82,8 @@ const VALUES: readonly unknown[] = [
   [{ key: "address", rate: "7r/s" }],
   [{ on: ["rate"], refusals: 7, within: "7s", ban: "7s" }],
   { spool: "debug" },
+  "logfmt",
+  "file",
 ];
 
 function load(settings: Readonly<Record<string, unknown>>): LoadedConfig {
