@@ -31,6 +31,7 @@ import { NodeMemory } from "./lane/node_memory.ts";
 import { setNodeGauges } from "./lane/node_gauges.ts";
 import { NodeState } from "./lane/node_state.ts";
 import { NodeUpstreams, type NodeUpstreamsOptions } from "./lane/node_upstreams.ts";
+import { TapControl } from "./lane/tap_control.ts";
 import { TlsFiles } from "./lane/tls_files.ts";
 import { affectsUpstreams } from "./lane/upstream_plan.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
@@ -76,6 +77,7 @@ export class Node {
   readonly #tls: TlsFiles;
   readonly #lanes: Lanes;
   readonly #insight: NodeInsight;
+  readonly #taps: TapControl;
   readonly #servers: NodeServer[] = [];
   readonly #stopTicking = new AbortController();
   readonly #startedMs: number;
@@ -115,7 +117,9 @@ export class Node {
     this.#ports = { plain: loaded.config.relay.port, tls: loaded.config.relay.tlsPort };
     this.metrics.include(this.#own.buffer);
     this.#memory = new NodeMemory(loaded.config.spool.envelopes.path);
+    this.#taps = new TapControl(deps.clock, () => this.#lanes);
     this.#lanes = new Lanes({
+      taps: this.#taps,
       clock: deps.clock,
       spawn: deps.spawn,
       metrics: this.#own,
@@ -252,12 +256,12 @@ export class Node {
       const deadLetters = new DeadLetterControl(this.#lanes.all);
       const parts = { metrics: this.metrics, deadLetters, bans: this.guard, config: this.#config };
       const token = (): string | null => this.#loaded.config.admin.token;
-      const { feed } = this.#insight;
       const source = {
         ...parts,
-        feed,
-        token,
+        feed: this.#insight.feed,
+        taps: this.#taps,
         clock: this.#deps.clock,
+        token,
         status: () => this.status(),
         probes: () => this.#probes(),
       };
@@ -348,6 +352,7 @@ export class Node {
   async #close(): Promise<void> {
     this.#phase = "stopped";
     this.#insight.close();
+    this.#taps.close();
     this.#upstreams.stop();
     this.#stopTicking.abort();
     await Promise.all(this.#servers.map((server) => server.close()));

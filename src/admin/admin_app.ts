@@ -17,6 +17,7 @@ import { addBanRoutes, type BanActions } from "./ban_routes.ts";
 import { addSpoolRoutes, type DeadLetterActions } from "./spool_routes.ts";
 import { SignIn } from "./sign_in.ts";
 import type { StatusFeed } from "./status_feed.ts";
+import { addTapRoutes, type TapActions } from "./tap_routes.ts";
 import { STATUS_PAGE } from "./status_page.ts";
 import type { NodeStatus } from "./node_status.ts";
 
@@ -25,6 +26,7 @@ export interface AdminSource {
   readonly metrics: MetricsReader;
   status(): NodeStatus;
   readonly feed: Pick<StatusFeed, "open">;
+  readonly taps: TapActions;
   readonly clock: Clock;
   readonly deadLetters: DeadLetterActions;
   readonly bans: BanActions;
@@ -83,5 +85,6 @@ export function adminApp(source: AdminSource): Hono {
   addSpoolRoutes(app, deadLetters);
   addBanRoutes(app, bans);
   addConfigRoutes(app, config);
+  addTapRoutes(app, source.taps);
   return app;
 }

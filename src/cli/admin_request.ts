@@ -41,7 +41,8 @@ async function askAdmin({ admin }: Config, method: string, path: string, body?: 
   throw new Error(`the node did not do it: ${reasonOf(text) ?? `status ${status}`}`);
 }
 
-function reachable(host: string): string {
+/** The address at which a listener that is bound to any can be reached from here. */
+export function reachable(host: string): string {
   return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
@@ -72,7 +73,8 @@ function exchange(
   return promise;
 }
 
-function reasonOf(text: string): string | null {
+/** The reason in an answer of the admin listener, if it gives one. */
+export function reasonOf(text: string): string | null {
   try {
     const { error } = JSON.parse(text) as { error?: unknown };
     return typeof error === "string" ? error : null;

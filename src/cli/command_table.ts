@@ -23,7 +23,9 @@ import { spoolLsCommand } from "./spool_ls_command.ts";
 import { spoolShowCommand } from "./spool_show_command.ts";
 import { spoolVerifyCommand } from "./spool_verify_command.ts";
 import { printCommand } from "./print_command.ts";
+import { sendCommand } from "./send_command.ts";
 import { statusCommand } from "./status_command.ts";
+import { tapCommand } from "./tap_command.ts";
 import { topCommand } from "./top_command.ts";
 import { VERSION } from "../core/version.ts";
 
@@ -63,6 +65,8 @@ export const COMMANDS: readonly Command[] = [
   healthcheckCommand,
   statusCommand,
   topCommand,
+  tapCommand,
+  sendCommand,
   explainCommand,
   spoolLsCommand,
   spoolShowCommand,

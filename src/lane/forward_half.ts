@@ -23,6 +23,7 @@ import { HealthWriter } from "../upstream/health_table.ts";
 import { RequestSigner } from "../upstream/request_signer.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, updatePolicy } from "./half_policy.ts";
+import { LaneTap } from "./lane_tap.ts";
 import { LaneUpstreams } from "./lane_upstreams.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { ForwardOptions, ForwardSettings } from "./messages.ts";
@@ -30,6 +31,7 @@ import { OutcomeTimer } from "./outcome_reports.ts";
 import { SpoolSource } from "./spool_source.ts";
 import { answerSpoolTask, type SpoolTask } from "./spool_tasks.ts";
 import { QuotaUsageTeller } from "./quota_usage.ts";
+import { TappedSource } from "./tapped_source.ts";
 import { WantedKeys } from "./wanted_keys.ts";
 
 /** Kept of the grace time for the checkpoint. */
@@ -42,6 +44,7 @@ interface Running {
   readonly deadLetter: DeadLetter;
   readonly source: SpoolSource;
   readonly wanted: WantedKeys;
+  readonly tap: LaneTap;
   readonly quotas: QuotaUsageTeller;
   readonly reports: OutcomeTimer | null;
   /** Ends the look at the event loop. */
@@ -81,6 +84,9 @@ export function forwardHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
       case "upstreams":
         running?.upstreams.update(message.snapshot);
         return running?.forwarder.targetsChanged();
+      case "tap":
+        if (running) running.tap.filters = message.filters;
+        return;
       case "hold":
         return running?.forwarder.hold(message.isHeld);
       case "spool":
@@ -184,8 +190,10 @@ async function start(
   });
   const permits = new SharedPermits(options.permits, options.lane, limits.permitFloor);
   settings.watch(({ upstream }) => permits.setFloor(upstream.permitFloor));
+  const tap = new LaneTap(options.lane, clock, (message) => port.post(message));
+  tap.filters = options.taps;
   const forwarder = new Forwarder({
-    source,
+    source: new TappedSource(source, tap, clock),
     targets: upstreams,
     permits,
     clock,
@@ -211,6 +219,7 @@ async function start(
     source,
     upstreams,
     wanted,
+    tap,
     quotas,
     reports,
     watching,

@@ -38,6 +38,7 @@ import { Metrics } from "../telemetry/registry.ts";
 import { TopProjects } from "../telemetry/top_projects.ts";
 import type { HalfPort, HalfProgram } from "./half_host.ts";
 import { admissionOf, type HalfDeps, knownKeys, organizationOf, updatePolicy } from "./half_policy.ts";
+import { LaneTap } from "./lane_tap.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type { IngestOptions, IngestSettings, Ports } from "./messages.ts";
 import { NodeState } from "./node_state.ts";
@@ -64,6 +65,7 @@ interface Running {
   readonly passing: PassingOn;
   readonly desk: RelayDesk;
   readonly wanted: WantedKeys;
+  readonly tap: LaneTap;
   readonly quotas: QuotaUsageTeller;
   readonly ledger: OutcomeLedger;
   readonly reports: OutcomeTimer | null;
@@ -93,6 +95,9 @@ export function ingestHalf(port: HalfPort, deps: HalfDeps): HalfProgram {
         if (!running) return;
         updatePolicy(running.admission, message, clock.now());
         if (message.type === "project_changes") running.wanted.known(knownKeys(message.changes));
+        return;
+      case "tap":
+        if (running) running.tap.filters = message.filters;
         return;
       case "relay":
         return running?.desk.answered(message);
@@ -222,8 +227,10 @@ async function start(
   settings.watch(({ listener }) => bodies.memoryBytesMax = listener.bodyMemoryBytesMax);
   const state = new NodeState(options.nodeState);
   const health = { isLive: () => true, isReady: () => state.ready };
+  const tap = new LaneTap(options.lane, clock, (message) => port.post(message));
+  tap.filters = options.taps;
   const deps = {
-    ingress: new ObservedIngress(ingress, new TopProjects(options.topProjects), clock),
+    ingress: new ObservedIngress(ingress, new TopProjects(options.topProjects), tap, clock),
     bodies,
     clock,
     metrics,
@@ -300,6 +307,7 @@ async function start(
     shedding,
     passing,
     wanted,
+    tap,
     quotas,
     desk,
     ledger,

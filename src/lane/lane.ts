@@ -18,6 +18,7 @@ import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { HalfHost, HalfSpawner } from "./half_host.ts";
+import type { TappedMessage } from "./lane_tap.ts";
 import type {
   ConfigMessage,
   ForwardOptions,
@@ -66,6 +67,8 @@ export interface LaneOptions {
   onUsage?(usage: readonly QuotaUsage[]): void;
   /** A forward half counted outcomes that are to be reported. */
   onOutcomes?(sums: readonly OutcomeSum[]): void;
+  /** A half shows what a tap wants to see. */
+  onTapped?(tapped: TappedMessage): void;
   /** A half needs the states of these keys. */
   onWanted?(keys: readonly string[]): void;
 }
@@ -244,6 +247,8 @@ export class Lane {
         const { id, question } = message;
         return this.#o.onRelay?.(question, (answer) => host.post({ type: "relay", id, answer }));
       }
+      case "tapped":
+        return this.#o.onTapped?.(message);
       case "spool":
         return this.#tasks.answered(message);
       case "configured":

@@ -30,6 +30,7 @@ import type { NodeMemory } from "./node_memory.ts";
 import type { NodeState } from "./node_state.ts";
 import type { NodeUpstreams } from "./node_upstreams.ts";
 import type { ProjectDirectory } from "./project_directory.ts";
+import type { TapControl } from "./tap_control.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
 /** The owners that lanes are wired to. */
@@ -48,6 +49,7 @@ export interface LanesOptions {
   readonly projects: ProjectDirectory;
   readonly upstreams: NodeUpstreams;
   readonly quotas: QuotaExchange;
+  readonly taps: TapControl;
   /** Null in modes that ask nobody. */
   readonly managed: ManagedMode | null;
   /** The configuration in force. */
@@ -191,7 +193,7 @@ export class Lanes {
     kind: HalfKind,
     index: number,
   ): Omit<CommonOptions, "partitionDir" | "control" | "budget" | "metrics" | "topProjects"> {
-    const { clock, logs, memory, projects, quotas, state, upstreams } = this.#o;
+    const { clock, logs, memory, projects, quotas, state, upstreams, taps } = this.#o;
     const loaded = this.#o.loaded();
     return {
       lane: index,
@@ -204,6 +206,7 @@ export class Lanes {
       permits: this.#permits,
       projectBytes: this.#projectBytes?.buffer ?? null,
       nodeState: state.buffer,
+      taps: taps.filters,
       upstreams: upstreams.snapshot,
       health: upstreams.healthOf(index, kind),
       quotas: quotas.buffer,
@@ -224,6 +227,7 @@ export class Lanes {
       onOutcomes: (sums) => memory.report(sums, (sums) => this.report(sums, index)),
       onUsage: (usage) => quotas.include(usage),
       onBanned: (ban) => guard.takeOver(ban),
+      onTapped: (tapped) => this.#o.taps.tapped(tapped),
     };
   }
 }

@@ -19,6 +19,8 @@ import type { QuotaUsage } from "../projects/quotas/quota_counters.ts";
 import type { ProjectChanges, ProjectSnapshot } from "../projects/project_table.ts";
 import type { RelaySenders } from "../projects/sender_check.ts";
 import type { RelayIdentity } from "../upstream/request_signer.ts";
+import type { TapFilter } from "../telemetry/tap_event.ts";
+import type { TapMessage, TappedMessage } from "./lane_tap.ts";
 import type { RelayAnswerMessage, RelayQuestionMessage } from "./relay_desk.ts";
 import type { GuardOptions } from "./build_guard.ts";
 import type { UpstreamSnapshot } from "../upstream/upstream_spec.ts";
@@ -56,6 +58,8 @@ export interface CommonOptions {
   readonly nodeState: SharedArrayBuffer;
   /** Which projects send most to this lane; written by its ingest half. */
   readonly topProjects: SharedArrayBuffer;
+  /** Taps that are open. */
+  readonly taps: readonly TapFilter[];
   /** Counters of quotas, shared by the node. */
   readonly quotas: SharedArrayBuffer;
   /** Whether what was admitted by quotas is to be told. */
@@ -203,6 +207,7 @@ export type ToHalf =
   /** To an ingest half: outcomes that it is to report, too. */
   | { readonly type: "outcomes"; readonly sums: readonly OutcomeSum[] }
   | SpoolTaskMessage
+  | TapMessage
   /** Renewed certificates for new connections. */
   | { readonly type: "certificates"; readonly material: TlsMaterial }
   /** Finish what is in flight within `graceMs`, make everything durable, then answer `stopped`. */
@@ -223,5 +228,6 @@ export type FromHalf =
   /** Of a forward half, which cannot write to the spool. */
   | { readonly type: "outcomes"; readonly sums: readonly OutcomeSum[] }
   | SpoolAnswerMessage
+  | TappedMessage
   | { readonly type: "configured" }
   | { readonly type: "stopped" };

@@ -44,6 +44,7 @@ function fixture(
       throw new Error("not asked for");
     },
     feed: { open: () => null },
+    taps: { tap: () => null },
     clock: o.clock ?? systemClock,
     deadLetters: {
       requeue: () => Promise.resolve({ records: 0, bytes: 0, damaged: 0 }),
