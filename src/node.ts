@@ -197,7 +197,7 @@ export class Node {
       problems,
       notes: this.#quotas.notes,
       topProjects: this.#lanes.busiestProjects(TOP_PROJECTS, this.#deps.clock.now()),
-      errors: [],
+      errors: this.#insight.errors.newest,
       registration: this.#managed?.registration.kind ?? null,
       uptimeSeconds: (this.#deps.clock.monotonic() - this.#startedMs) / 1000,
     };

@@ -2,6 +2,7 @@
 import { METRICS } from "../telemetry/catalogue.ts";
 import type { Drain } from "../upstream/drain_progress.ts";
 import type { EndpointStatus } from "../upstream/upstream_watch.ts";
+import type { RecentError } from "../telemetry/recent_errors.ts";
 import type { ProjectRate } from "../telemetry/top_projects.ts";
 import type { MetricsReader } from "../telemetry/registry.ts";
 
@@ -29,13 +30,6 @@ export interface NodeFacts {
   readonly topProjects: readonly ProjectRate[];
   /** Newest first. */
   readonly errors: readonly RecentError[];
-}
-
-/** A warning or an error of the log. */
-export interface RecentError {
-  readonly atMs: number;
-  readonly room: string;
-  readonly message: string;
 }
 
 /** Counts since the start of the process unless the name says otherwise. */

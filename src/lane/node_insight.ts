@@ -10,6 +10,7 @@ import { oldestReceivedAt } from "../spool/oldest_record.ts";
 import type { Storage } from "../spool/storage.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { History, type HistorySample } from "../telemetry/history.ts";
+import { RecentErrors } from "../telemetry/recent_errors.ts";
 import type { Metrics, MetricsReader } from "../telemetry/registry.ts";
 import type { Lanes } from "./lanes.ts";
 import { Sampler } from "./sampler.ts";
@@ -42,6 +43,8 @@ export class NodeInsight {
   #number = 0;
   #sampledMs: number;
   #state = "";
+  /** The last warnings and errors. */
+  readonly errors: RecentErrors = new RecentErrors();
   /** Live updates of the status page. */
   readonly feed: StatusFeed = new StatusFeed({
     history: () => this.#history.spans,
@@ -97,6 +100,7 @@ export class NodeInsight {
   close(): void {
     this.#stop.abort();
     this.feed.close();
+    this.errors.close();
   }
 
   async #watchOldest(partitions: readonly string[], signal: AbortSignal): Promise<void> {
