@@ -20,7 +20,7 @@ Deno.test("landfall status: one screen; the exit code says whether the node is r
   const { code, stdout: out } = await run(node, "status");
   assertEquals(code, 0, out);
   assertMatch(out, /^State {6}ready$/m);
-  assertMatch(out, /^Requests {3}\d+, refused 0/m);
+  assertMatch(out, /^Requests {3}\d+, refused \d+, in flight 0$/m);
   assertStringIncludes(out, `127.0.0.1:${upstream.port}`);
   assertEquals(JSON.parse((await run(node, "status", "--json")).stdout).accepted, 1);
   await node.terminate();
