@@ -39,7 +39,7 @@ import { DiskBudget } from "./spool/disk_budget.ts";
 import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
 import { SpaceWatch } from "./spool/space_watch.ts";
 import type { Storage } from "./spool/storage.ts";
-import { METRIC_LAYOUT } from "./telemetry/catalogue.ts";
+import { METRIC_LAYOUT, METRICS } from "./telemetry/catalogue.ts";
 import { logger } from "./telemetry/log.ts";
 import { Metrics, MetricsReader } from "./telemetry/registry.ts";
 import { type NodeServer, serveAdmin, serveInternal } from "./lane/node_servers.ts";
@@ -141,6 +141,7 @@ export class Node {
       reader: this.metrics,
       lanes: this.#lanes,
       status: () => this.status(),
+      statsd: () => this.#loaded.config.metrics,
     });
   }
 
@@ -249,7 +250,11 @@ export class Node {
     await this.#managed?.load();
     this.#managed?.start();
     this.#ports = await this.#lanes.start(this.#folder, this.#budget, this.#ports);
-    const health = { isLive: () => true, isReady: () => this.#state.ready };
+    const health = {
+      isLive: () => true,
+      isReady: () => this.#state.ready,
+      autoscaling: () => this.#state.autoscaling,
+    };
     const internal = serveInternal(config, health, VERSION, this.#own, this.#deps.clock);
     if (internal) this.#servers.push(await internal);
     if (config.admin.enabled) {
@@ -327,6 +332,12 @@ export class Node {
     this.guard.observe(this.#own, this.#budget.bytesUsed / this.#budget.bytesMax);
     const ready = this.#state.ready = this.#phase === "running" && this.#probes().every(({ ok }) => ok);
     this.#state.draining = this.#phase === "draining";
+    this.#state.figures = {
+      memoryUsage: this.#own.read(METRICS.pressure, "memory"),
+      utilization: this.#own.read(METRICS.pressure, "event_loop"),
+      spoolItems: this.#lanes.waitingRecords,
+      spoolBytes: this.#budget.bytesUsed,
+    };
     this.#tls.observe(this.#deps.clock.now());
     const freeBytes = this.#space?.freeBytes ?? 0;
     setNodeGauges(this.#own, this.#budget, { ready, freeBytes, waiting: this.#lanes.waitingRecords });

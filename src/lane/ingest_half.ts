@@ -253,7 +253,7 @@ async function start(
     ...(options.answersRelays
       ? downstreamRoutes({ bodies, ask: (q) => desk.ask(q), passOn: passing.endpoint })
       : []),
-    ...(o.healthRoutes ? healthRoutes(health) : []),
+    ...(o.healthRoutes ? healthRoutes(health, () => state.autoscaling) : []),
   ];
   const accessLog = new AccessLog({
     lane: options.lane,

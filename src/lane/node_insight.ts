@@ -11,6 +11,7 @@ import type { Storage } from "../spool/storage.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { History, type HistorySample } from "../telemetry/history.ts";
 import { RecentErrors } from "../telemetry/recent_errors.ts";
+import { pushStatsd, type StatsdSettings } from "../telemetry/statsd_push.ts";
 import type { Metrics, MetricsReader } from "../telemetry/registry.ts";
 import type { Lanes } from "./lanes.ts";
 import { Sampler } from "./sampler.ts";
@@ -30,6 +31,8 @@ export interface NodeInsightOptions {
   readonly reader: MetricsReader;
   readonly lanes: Lanes;
   status(): unknown;
+  /** Where and how metrics are pushed, as the configuration has it now. */
+  statsd(): StatsdSettings;
 }
 
 /** The node as its operator sees it. */
@@ -66,6 +69,8 @@ export class NodeInsight {
     void watchEventLoop(clock, EVENT_LOOP_MS, signal, (lateMs) => {
       metrics.observe(METRICS.eventLoopDelay, lateMs / 1000, "control");
     });
+    const { reader } = this.#o;
+    void pushStatsd({ clock, metrics, reader, settings: () => this.#o.statsd() }, signal);
     void this.#watchOldest(partitions, signal);
   }
 

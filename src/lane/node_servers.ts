@@ -5,6 +5,7 @@ import { BodyReader } from "../listener/body_reader.ts";
 import { createConnectionCounts } from "../listener/connection_gate.ts";
 import { Listener } from "../listener/listener.ts";
 import { healthRoutes } from "../listener/routes.ts";
+import type { Autoscaling } from "../listener/endpoints/autoscaling.ts";
 import type { Health } from "../listener/endpoints/health.ts";
 import { connectionTimeouts, paceLimits } from "./half_options.ts";
 import { logger } from "../telemetry/log.ts";
@@ -88,7 +89,7 @@ function adminFault(error: unknown): Response {
 /** Serves `/api/relay/*` on the internal port, if one is configured. */
 export function serveInternal(
   config: Config,
-  health: Health,
+  health: Health & { autoscaling(): Autoscaling },
   version: string,
   metrics: Metrics,
   clock: Clock,
@@ -97,7 +98,7 @@ export function serveInternal(
   if (internalHost === null || internalPort === null) return null;
   return Listener.start({
     exposure: "load_balancer",
-    routes: healthRoutes(health),
+    routes: healthRoutes(health, () => health.autoscaling()),
     version,
     bodies: new BodyReader({ memoryBytesMax: INTERNAL_BODY_BYTES_MAX, metrics }),
     metrics,

@@ -5,6 +5,7 @@
  */
 import type { Answer } from "./answer.ts";
 import { attachmentsEndpoint } from "./endpoints/attachments.ts";
+import { type Autoscaling, autoscalingEndpoint } from "./endpoints/autoscaling.ts";
 import { cronEndpoint } from "./endpoints/cron.ts";
 import { envelopeEndpoint } from "./endpoints/envelope.ts";
 import { forwardEndpoint, type ForwardLimits } from "./endpoints/forward.ts";
@@ -131,8 +132,9 @@ export function forwardRoute(deps: ForwardDeps, limits: ForwardLimits): Route {
 }
 
 /** Health of this node; with an internal port configured these are served there alone. */
-export function healthRoutes(health: Health): Route[] {
+export function healthRoutes(health: Health, autoscaling?: () => Autoscaling): Route[] {
   return [
+    ...autoscaling ? [probe("healthcheck", "/api/relay/autoscaling/", autoscalingEndpoint(autoscaling))] : [],
     probe("healthcheck", "/api/relay/healthcheck/live/", healthEndpoint(() => health.isLive())),
     probe("healthcheck", "/api/relay/healthcheck/ready/", healthEndpoint(() => health.isReady())),
   ];

@@ -334,6 +334,9 @@ export const METRICS = {
   ),
   memoryBytes: gauge("resident_memory_bytes", "Memory of the process."),
   memoryBytesMax: gauge("resident_memory_bytes_max", "Memory that counts as pressure 1; 0 without a bound."),
+  statsdDatagrams: counter("statsd_datagrams", "Datagrams pushed to `metrics.statsd`.", {
+    result: ["sent", "failed"],
+  }),
   statusPages: gauge("status_pages", "Status pages that are open."),
   startedAt: gauge("start_timestamp_seconds", "When the process was started, seconds since the epoch."),
   ready: gauge("ready", "1 while the node is ready for traffic."),

@@ -5,6 +5,7 @@ import {
   count,
   duration,
   flag,
+  hostPort,
   nullable,
   orAuto,
   ratio,
@@ -62,12 +63,36 @@ export const healthSection = section({
 
 /** `metrics`: statsd output of a Relay. */
 export const metricsSection = section({
-  statsd: field(nullable(text), { ...none, default: null }),
-  statsd_buffer_size: field(nullable(count()), { ...none, default: null }),
-  prefix: field(text, { ...none, default: "sentry.relay" }),
-  default_tags: field(textMap, { ...none, default: {} }),
-  hostname_tag: field(nullable(text), { ...none, default: null }),
-  periodic_secs: field(count(), { ...none, default: 5 }),
+  statsd: field(nullable(hostPort), {
+    default: null,
+    effect: "reload",
+    about: "Where metrics are pushed to as statsd over UDP, under the names a Relay gives them",
+  }),
+  statsd_buffer_size: field(nullable(count(1)), {
+    default: null,
+    effect: "reload",
+    about: "Largest datagram of statsd, bytes; 1432 unless set",
+  }),
+  prefix: field(text, {
+    default: "sentry.relay",
+    effect: "reload",
+    about: "In front of the names of statsd",
+  }),
+  default_tags: field(textMap, {
+    default: {},
+    effect: "reload",
+    about: "Tags of everything pushed as statsd",
+  }),
+  hostname_tag: field(nullable(text), {
+    default: null,
+    effect: "reload",
+    about: "Tag of statsd that holds the name of the machine",
+  }),
+  periodic_secs: field(count(1), {
+    default: 5,
+    effect: "reload",
+    about: "Seconds between two pushes of statsd",
+  }),
   sample_rate: field(anything, { ...none, default: null }),
   allow_high_cardinality_tags: field(anything, { ...none, default: null }),
 });
