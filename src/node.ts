@@ -101,7 +101,7 @@ export class Node {
       apply: (next, changed) => this.#reconfigure(next, changed),
     });
     this.#startedMs = deps.clock.monotonic();
-    this.#logs = new NodeLogs({ loaded, clock: deps.clock, metrics: this.#own });
+    this.#logs = new NodeLogs({ ...deps, loaded, metrics: this.#own, reader: this.metrics });
     this.#quotas = sharedQuotas(loaded, deps.clock, this.#own);
     this.#projects = new ProjectDirectory(loaded, deps.sources, this.#own);
     this.#upstreams = new NodeUpstreams(this.#loaded, {
@@ -239,6 +239,7 @@ export class Node {
     this.#projects.load();
     this.#tls.load(this.#deps.clock.now());
     this.#folder = await openSpoolFolder(storage, config.spool.envelopes.path, config.lanes);
+    await this.#logs.start();
     this.#memory.recall(this.#deps.clock.now());
     this.#budget = DiskBudget.create(config.spool.envelopes.maxDiskSize, this.#folder.bytes);
     const { partitions } = this.#folder;

@@ -52,6 +52,9 @@ export function checkRunnable({ config, credentials, effective }: LoadedConfig):
   } else if (listener.tlsCertificates.length > 0 && relay.tlsPort === null) {
     refuse("listener.tls_certificates", "has no effect without relay.tls_port");
   }
+  const sinks = config.logShipping.map(({ name }) => name);
+  const sinkTwice = sinks.find((name, index) => sinks.indexOf(name) !== index);
+  if (sinkTwice !== undefined) refuse("log_shipping", "every sink needs a name of its own", sinkTwice);
   const names = guard.zones.map(zoneName);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) refuse("guard.zones", "every zone needs a name of its own", twice);

@@ -28,7 +28,7 @@ import {
   quotasSection,
   routingSection,
 } from "./schema/project_sections.ts";
-import { accessLogSection } from "./schema/log_sections.ts";
+import { accessLogSection, logShippingField } from "./schema/log_sections.ts";
 import { relaySection } from "./schema/relay_section.ts";
 import { upstreamRoutesField, upstreamsField } from "./schema/upstreams_section.ts";
 import { spoolSection } from "./schema/spool_section.ts";
@@ -51,6 +51,7 @@ export const configSchema = section({
   admin: adminSection,
   logging: loggingSection,
   access_log: accessLogSection,
+  log_shipping: logShippingField,
   health: healthSection,
   cache: cacheSection,
   auth: authSection,

@@ -48,3 +48,34 @@ function levelOf(raw: unknown): Level | undefined {
 function isRoom(name: string): boolean {
   return (LOG_ROOMS as readonly string[]).includes(name);
 }
+
+/** Where something is posted to. */
+export const httpUrl: ValueKind<string> = {
+  form: "URL",
+  rule: "must be a URL of the form http(s)://host[:port][/path]",
+  read(raw) {
+    const url = typeof raw === "string" ? URL.parse(raw) : null;
+    return url && /^https?:$/.test(url.protocol) && url.hostname !== "" ? url.href : undefined;
+  },
+};
+
+/** Name of a sink: of a folder, and in metrics. */
+export const sinkName: ValueKind<string> = {
+  form: "name",
+  rule: "must be a name of letters, digits, - and _, at most 32 of them",
+  read: (raw) => typeof raw === "string" && /^[\w-]{1,32}$/.test(raw) ? raw : undefined,
+};
+
+const LOGS = ["access", "node"] as const;
+
+/** Which logs. */
+export const logNames: ValueKind<readonly (typeof LOGS[number])[]> = {
+  form: "list of `access`, `node`",
+  rule: "must be a list of access and node",
+  choices: LOGS,
+  json: { type: "array", items: oneOf(LOGS) },
+  read(raw) {
+    if (!Array.isArray(raw) || raw.length === 0) return undefined;
+    return raw.every((name) => (LOGS as readonly unknown[]).includes(name)) ? raw : undefined;
+  },
+};

@@ -4,7 +4,12 @@ import { REDACTED, redactUrls } from "../core/redact_text.ts";
 export { REDACTED };
 
 /** Keys inside a value that is a mapping, e.g. below `upstreams`, which hold secrets. */
-export const SECRET_NAMES: ReadonlySet<string> = new Set(["authorization", "private_key", "privateKey"]);
+export const SECRET_NAMES: ReadonlySet<string> = new Set([
+  "authorization",
+  "private_key",
+  "privateKey",
+  "headers",
+]);
 
 const SHOWN_CHARS_MAX = 80;
 

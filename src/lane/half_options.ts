@@ -71,7 +71,8 @@ export function ingestSettings({ config }: LoadedConfig, ports: Ports, edge: Sha
       projectShare: spool.projectShare,
     },
     accessLog: {
-      isOn: config.accessLog.output !== "off",
+      isOn: config.accessLog.output !== "off" ||
+        config.logShipping.some(({ logs }) => logs.includes("access")),
       sample: config.accessLog.sample,
       masksAddresses: config.logging.redactAddresses,
     },

@@ -11,7 +11,11 @@ import { SharedRing } from "../core/shared_ring.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { configureLogging, flushRepeats, onLogEntry, writeEntry } from "../telemetry/log.ts";
 import { createLogRing, LogRingReader } from "../telemetry/log_ring.ts";
-import type { Metrics } from "../telemetry/registry.ts";
+import { formatEntry } from "../telemetry/log_format.ts";
+import type { Metrics, MetricsReader } from "../telemetry/registry.ts";
+import type { LogValues } from "../control/log_batch.ts";
+import { LogSink } from "../control/log_sink.ts";
+import type { Storage } from "../spool/storage.ts";
 import { type AccessOutput, AccessWriter } from "../telemetry/access_writer.ts";
 import type { HalfKind } from "./messages.ts";
 
@@ -20,8 +24,10 @@ export interface NodeLogsOptions {
   /** What the node was started with. */
   readonly loaded: LoadedConfig;
   readonly clock: Clock;
+  readonly storage: Storage;
   /** Counters of the control plane. */
   readonly metrics: Metrics;
+  readonly reader: MetricsReader;
 }
 
 /** Owner of the node's logs. */
@@ -32,14 +38,37 @@ export class NodeLogs {
   readonly #readers: Promise<void>[] = [];
   readonly #unlisten: () => void;
   readonly #accessRings: SharedArrayBuffer[] = [];
+  readonly #sinks: readonly LogSink[];
   readonly #access: AccessWriter;
   readonly #accessRules: Live<AccessOutput>;
 
   constructor(options: NodeLogsOptions) {
     this.#o = options;
     this.#accessRules = new Live(accessOutput(options.loaded));
-    this.#access = new AccessWriter({ ...options, rules: this.#accessRules.view((rules) => rules) });
-    this.#unlisten = onLogEntry(({ level }) => options.metrics.add(METRICS.logLines, 1, level));
+    const { config } = options.loaded;
+    this.#sinks = config.logShipping.map((sink) =>
+      new LogSink({
+        ...options,
+        config: sink,
+        folder: `${config.spool.envelopes.path}/shipping/${sink.name}`,
+      })
+    );
+    const takesAccess = config.logShipping.some(({ logs }) => logs.includes("access"));
+    this.#access = new AccessWriter({
+      ...options,
+      rules: this.#accessRules.view((rules) => rules),
+      ...takesAccess && { onLines: (lines: string) => this.#ship(lines) },
+    });
+    collectSinks(options.reader, this.#sinks);
+    this.#unlisten = onLogEntry((entry) => {
+      options.metrics.add(METRICS.logLines, 1, entry.level);
+      if (this.#sinks.length > 0) this.#ship(formatEntry(entry, "json"));
+    });
+  }
+
+  /** Begins to ship. @throws {StorageError} a buffer cannot be used */
+  async start(): Promise<void> {
+    await Promise.all(this.#sinks.map((sink) => sink.start()));
   }
 
   /** Memory for what a half in a worker logs; the same for its replacements. */
@@ -90,6 +119,15 @@ export class NodeLogs {
     for (const ring of this.#rings.values()) this.#lost(ring.read(writeEntry));
     flushRepeats(true);
     this.#unlisten();
+    await Promise.all(this.#sinks.map((sink) => sink.close()));
+  }
+
+  #ship(lines: string): void {
+    for (const line of lines.split("\n")) {
+      if (line === "") continue;
+      const values = JSON.parse(line) as LogValues;
+      for (const sink of this.#sinks) sink.add(values, line.length);
+    }
   }
 
   #lost(count: number): void {
@@ -100,4 +138,18 @@ export class NodeLogs {
 function accessOutput({ config: { accessLog } }: LoadedConfig): AccessOutput {
   const { output, path, format, maxSize: maxBytes, maxAge: maxAgeMs, keep } = accessLog;
   return { output, path, format, maxBytes, maxAgeMs, keep };
+}
+
+function collectSinks(reader: MetricsReader, sinks: readonly LogSink[]): void {
+  const each = (value: (sink: LogSink) => number) => () =>
+    sinks.map((sink) => ({ labels: { sink: sink.name }, values: [value(sink)] }));
+  reader.collect(METRICS.logShipped, each((sink) => sink.counts.shipped));
+  reader.collect(METRICS.logShippingBytes, each((sink) => sink.bufferedBytes));
+  reader.collect(
+    METRICS.logShippingDropped,
+    () =>
+      sinks.flatMap(({ name: sink, counts: { dropped } }) =>
+        [...dropped].map(([reason, lines]) => ({ labels: { sink, reason }, values: [lines] }))
+      ),
+  );
 }

@@ -31,6 +31,8 @@ export interface AccessWriterOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly rules: AccessOutput;
+  /** Gets the lines, too, as JSON. */
+  readonly onLines?: (lines: string) => void;
   /** Writes to standard output. */
   readonly stdout?: (bytes: Uint8Array) => Promise<number>;
 }
@@ -87,6 +89,7 @@ export class AccessWriter {
       this.#lost(ring.takeRefused());
       if (ring.pending === 0) return;
       const lines = ring.take();
+      this.#o.onLines?.(fromUtf8(lines));
       try {
         await this.#write(this.#formatted(lines));
       } catch (error) {

@@ -306,6 +306,18 @@ export const METRICS = {
 
   logLines: counter("log_lines", "Lines the node logged.", { level: ENTRY_LEVELS }),
   accessLines: counter("log_access_lines", "Lines of the access log handed to its writer."),
+  logShipped: counter("log_shipped_lines", "Lines a receiver of logs took.", { sink: OPEN }),
+  logShippingDropped: counter(
+    "log_shipping_dropped_lines",
+    "Lines dropped on their way to a receiver of logs.",
+    {
+      sink: OPEN,
+      reason: OPEN,
+    },
+  ),
+  logShippingBytes: gauge("log_shipping_buffer_bytes", "Bytes of batches on disk for a receiver of logs.", {
+    sink: OPEN,
+  }),
   logLost: counter(
     "log_lost_lines",
     "Lines dropped: they came faster than they could be written, or a write failed.",
