@@ -5,6 +5,7 @@ import { processSources } from "../config/config_sources.ts";
 import { configureLogging, logger } from "../telemetry/log.ts";
 import { diskStorage } from "../spool/disk_storage.ts";
 import type { System } from "./command.ts";
+import { Hangups } from "./hangups.ts";
 
 /** Readable and writable by the owner only, as Relay saves its files. */
 const FILE_MODE = 0o600;
@@ -47,11 +48,16 @@ export function processSystem(): System {
     },
     confirm: (question) => Deno.stdin.isTerminal() ? globalThis.confirm(question) : null,
     async runNode(loaded, onReady) {
+      const hangups = new Hangups();
       configureLogging(logOptions(loaded));
       for (const warning of loaded.warnings) logger("config").warn(warning);
       // Loaded only now, so that the other commands start without the node's modules.
-      const { runNode } = await import("./run_node.ts");
-      return await runNode(loaded, onReady ? { onReady } : {});
+      try {
+        const { runNode } = await import("./run_node.ts");
+        return await runNode(loaded, { hangups, ...onReady && { onReady } });
+      } finally {
+        hangups.close();
+      }
     },
   };
 }

@@ -2,6 +2,7 @@ import { systemClock } from "../core/clock.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { processSources } from "../config/config_sources.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
+import type { Hangups } from "./hangups.ts";
 import { spawnWorkerHalf } from "../lane/half_host.ts";
 import { Node } from "../node.ts";
 import { diskStorage } from "../spool/disk_storage.ts";
@@ -12,9 +13,12 @@ const log = logger("node");
 /**
  * Runs a node until a signal ends it; resolves with the exit code.
  *
- * The first SIGTERM or SIGINT drains, the second one ends the process at once.
+ * The first SIGTERM or SIGINT drains, the second one ends the process at once; SIGHUP loads the configuration again.
  */
-export async function runNode(loaded: LoadedConfig, options: { onReady?: () => void } = {}): Promise<number> {
+export async function runNode(
+  loaded: LoadedConfig,
+  options: { readonly hangups: Hangups; onReady?: () => void },
+): Promise<number> {
   const stop = Promise.withResolvers<void>();
   let signals = 0;
   const onSignal = (): void => {
@@ -22,16 +26,14 @@ export async function runNode(loaded: LoadedConfig, options: { onReady?: () => v
     stop.resolve();
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
-  let running: Node | null = null;
-  const onHangup = (): void => void running?.reload("signal").catch(() => {});
-  Deno.addSignalListener("SIGHUP", onHangup);
   try {
-    const node = running = await Node.start(loaded, {
+    const node = await Node.start(loaded, {
       clock: systemClock,
       storage: diskStorage,
       spawn: spawnWorkerHalf,
       sources: processSources(),
     });
+    options.hangups.handle(() => void node.reload("signal").catch(() => {}));
     options.onReady?.();
     await stop.promise;
     await node.drain();
@@ -42,6 +44,5 @@ export async function runNode(loaded: LoadedConfig, options: { onReady?: () => v
     return 1;
   } finally {
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, onSignal);
-    Deno.removeSignalListener("SIGHUP", onHangup);
   }
 }
