@@ -3,7 +3,7 @@
  * ingest half was there to report.
  */
 import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
-import { readKeptLimits } from "../projects/kept_limits.ts";
+import { keptLimits, readKeptLimits } from "../projects/kept_limits.ts";
 import { RateLimitTable } from "../projects/rate_limit_table.ts";
 import { KeptFile } from "./kept_file.ts";
 import type { LearnedLimits } from "./messages.ts";
@@ -65,6 +65,6 @@ export class NodeMemory {
   #keepLimits(nowMs: number): void {
     if (!this.#hasNewLimits) return;
     this.#hasNewLimits = false;
-    this.#limitsFile.write([...this.limits.all(nowMs)]);
+    this.#limitsFile.write(keptLimits(this.limits.all(nowMs), nowMs));
   }
 }

@@ -2,7 +2,6 @@ import { assertEquals } from "@std/assert";
 import { Admission, type AdmissionVerdict } from "../../../src/projects/admission.ts";
 import { projectDocument, projectStates } from "../../../src/projects/project_state.ts";
 import { ProjectTable } from "../../../src/projects/project_table.ts";
-import { readKeptLimits } from "../../../src/projects/kept_limits.ts";
 import { type LimitIds, ownedLimits, RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
 import { parseRateLimits, type RateLimit } from "../../../src/protocol/rate_limit.ts";
 
@@ -140,17 +139,4 @@ Deno.test("RateLimitTable: a shared limit holds for all keys of the project or o
   assertEquals(reasons(OTHER, { projectId: "43", organizationId: null }), []);
   assertEquals(reasons(OTHER, null), []);
   assertEquals(reasons(KEY, ids, NOW + 1000), []);
-});
-
-Deno.test("kept limits: what has expired or is damaged is left out, nothing is believed for longer than a day", () => {
-  const limit = { categories: ["error"], scope: "key", reason: null, namespaces: [] };
-  const kept = [
-    { owner: KEY, limits: [{ ...limit, expiresAtMs: NOW }, { ...limit, expiresAtMs: NOW + 1e12 }] },
-    { owner: OTHER, limits: [{ ...limit, expiresAtMs: NOW - 1 }] },
-  ];
-  const read = readKeptLimits(kept, NOW);
-  assertEquals(read.map(({ owner, limits }) => [owner, limits[0]?.expiresAtMs]), [[KEY, NOW + 86_400_000]]);
-  for (const damaged of [null, "x", [{ owner: 1 }], { limits: [] }]) {
-    assertEquals(readKeptLimits(damaged, NOW), []);
-  }
 });
