@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { WakefulLoop } from "../core/wakeful_loop.ts";
 import { type GlobalConfig, readGlobalConfig } from "../projects/global_config.ts";
 import { readProjectAnswer } from "../projects/project_answer.ts";
 import { logger } from "../telemetry/log.ts";
@@ -31,14 +32,12 @@ export interface GlobalConfigFetcherOptions {
 /** Asks for the global configuration again and again (control reference, section 5). */
 export class GlobalConfigFetcher {
   readonly #o: GlobalConfigFetcherOptions;
-  readonly #stop = new AbortController();
-  #wake = new AbortController();
+  readonly #loop = new WakefulLoop();
   #text = "";
   /** Monotonic moment of the last good answer; null before the first. */
   #answeredMs: number | null = null;
   #startedMs = 0;
   #isReported = false;
-  #finished: Promise<void> = Promise.resolve();
 
   constructor(options: GlobalConfigFetcherOptions) {
     this.#o = options;
@@ -51,30 +50,25 @@ export class GlobalConfigFetcher {
 
   start(): void {
     this.#startedMs = this.#o.clock.monotonic();
-    this.#finished = this.#run(this.#stop.signal);
+    this.#loop.start((woken) => this.#turn(woken));
   }
 
   /** {@link GlobalConfigFetcherOptions.isAllowed} may have changed. */
   recheck(): void {
-    this.#wake.abort();
+    this.#loop.wake();
   }
 
   /** Resolves when nothing is under way. */
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    this.#wake.abort();
-    await this.#finished;
+  stop(): Promise<void> {
+    return this.#loop.stop();
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  async #turn(woken: AbortSignal): Promise<void> {
     const { clock, isAllowed } = this.#o;
-    while (!signal.aborted) {
-      this.#wake = new AbortController();
-      if (isAllowed()) await this.#ask(signal);
-      // Before the first answer nothing is forwarded, so permission to ask is not waited for.
-      const wake = this.#answeredMs === null ? this.#wake.signal : signal;
-      if (!signal.aborted) await clock.sleep(this.#o.intervalMs, wake);
-    }
+    const { stopped } = this.#loop;
+    if (isAllowed()) await this.#ask(stopped);
+    // Before the first answer nothing is forwarded, so permission to ask is not waited for.
+    await clock.sleep(this.#o.intervalMs, this.#answeredMs === null ? woken : stopped);
   }
 
   async #ask(signal: AbortSignal): Promise<void> {

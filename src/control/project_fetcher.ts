@@ -7,6 +7,7 @@
  */
 import type { Backoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
+import { WakefulLoop } from "../core/wakeful_loop.ts";
 import { readProjectAnswer } from "../projects/project_answer.ts";
 import type { FetchResult, ProjectCache } from "../projects/project_cache.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
@@ -46,11 +47,10 @@ export interface ProjectFetcherOptions {
 export class ProjectFetcher {
   readonly #o: ProjectFetcherOptions;
   readonly #backoff: Backoff;
-  readonly #stop = new AbortController();
-  #wake = new AbortController();
+  readonly #fetching = new WakefulLoop();
+  readonly #sweeping = new WakefulLoop();
   #failingSinceMs: number | null = null;
   #reportedMs = -Infinity;
-  #finished: Promise<unknown> = Promise.resolve();
 
   constructor(options: ProjectFetcherOptions) {
     this.#o = options;
@@ -58,47 +58,38 @@ export class ProjectFetcher {
   }
 
   start(): void {
-    this.#finished = Promise.all([this.#fetch(), this.#sweep()]);
+    this.#fetching.start((woken) => this.#fetch(woken));
+    this.#sweeping.start((woken) => this.#sweep(woken));
   }
 
   /** Lanes need these keys. */
   want(keys: Iterable<string>): void {
     this.#o.cache.want(keys, this.#o.clock.monotonic());
     this.#publish();
-    this.#wake.abort();
+    this.#fetching.wake();
   }
 
   /** {@link ProjectFetcherOptions.isAllowed} may have changed. */
   recheck(): void {
-    this.#wake.abort();
+    this.#fetching.wake();
   }
 
   /** Ends fetching; resolves when nothing is under way. */
   async stop(): Promise<void> {
-    this.#stop.abort();
-    this.#wake.abort();
-    await this.#finished;
+    await Promise.all([this.#fetching.stop(), this.#sweeping.stop()]);
   }
 
-  async #fetch(): Promise<void> {
+  /** A pause, or one round. */
+  async #fetch(woken: AbortSignal): Promise<void> {
     const { clock, cache, isAllowed } = this.#o;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      this.#wake = new AbortController();
-      const dueMs = isAllowed() ? cache.nextDueMs : Infinity;
-      if (dueMs === Infinity) {
-        await aborted(this.#wake.signal);
-        continue;
-      }
-      const waitMs = dueMs - clock.monotonic();
-      if (waitMs > 0) {
-        await clock.sleep(waitMs, this.#wake.signal);
-        continue;
-      }
-      // Nothing shortens this pause: what is wanted meanwhile goes with the round.
-      await clock.sleep(this.#o.batchIntervalMs + this.#backoff.next(), signal);
-      if (!signal.aborted && isAllowed()) await this.#round(signal);
-    }
+    const { stopped } = this.#fetching;
+    const dueMs = isAllowed() ? cache.nextDueMs : Infinity;
+    if (dueMs === Infinity) return await aborted(woken);
+    const waitMs = dueMs - clock.monotonic();
+    if (waitMs > 0) return await clock.sleep(waitMs, woken);
+    // Nothing shortens this pause: what is wanted meanwhile goes with the round.
+    await clock.sleep(this.#o.batchIntervalMs + this.#backoff.next(), stopped);
+    if (!stopped.aborted && isAllowed()) await this.#round(stopped);
   }
 
   async #round(signal: AbortSignal): Promise<void> {
@@ -161,15 +152,12 @@ export class ProjectFetcher {
     this.#reportedMs = -Infinity;
   }
 
-  async #sweep(): Promise<void> {
+  async #sweep(woken: AbortSignal): Promise<void> {
     const { clock, cache } = this.#o;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      await clock.sleep(SWEEP_MS, signal);
-      cache.sweep(clock.monotonic());
-      this.#publish();
-      if (cache.nextDueMs !== Infinity) this.#wake.abort();
-    }
+    await clock.sleep(SWEEP_MS, woken);
+    cache.sweep(clock.monotonic());
+    this.#publish();
+    if (cache.nextDueMs !== Infinity) this.#fetching.wake();
   }
 
   #publish(): void {
