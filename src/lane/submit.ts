@@ -87,25 +87,27 @@ export class Submitter implements Ingress {
     this.#o = options;
   }
 
-  submit({ meta, envelope, body }: Submission): Promise<readonly RateLimit[]> {
-    return this.#submit(meta, envelope, (stored, change, nowMs) => {
+  submit(submission: Submission): Promise<readonly RateLimit[]> {
+    const { envelope, body, receivedAtMs } = submission;
+    return this.#submit(submission, (stored, change) => {
       const chunks = change ? rewriteEnvelope(envelope, change) : body;
-      return this.#append(stored, chunks, nowMs);
+      return this.#append(stored, chunks, receivedAtMs);
     });
   }
 
-  submitLarge({ meta, envelope, body, headers }: LargeSubmission): Promise<readonly RateLimit[]> {
-    return this.#submit(meta, envelope, async (stored, cut, nowMs) => {
+  submitLarge(submission: LargeSubmission): Promise<readonly RateLimit[]> {
+    const { meta, envelope, body, headers, receivedAtMs } = submission;
+    return this.#submit(submission, async (stored, cut) => {
       const change = headers ? { ...cut, headers: { ...headers, ...cut?.headers } } : cut;
-      if (!change) return await this.#appendLarge(stored, body, nowMs);
+      if (!change) return await this.#appendLarge(stored, body, receivedAtMs);
       const { sink, decodedBytesMax } = this.#o;
       const encoding = meta.contentEncoding;
       let upload: LargeUpload | null = null;
       try {
         upload = await rewriteLarge(sink, { envelope, body, encoding, change, decodedBytesMax });
-        return await this.#appendLarge({ ...stored, contentEncoding: "" }, upload, nowMs);
+        return await this.#appendLarge({ ...stored, contentEncoding: "" }, upload, receivedAtMs);
       } catch (error) {
-        return this.#unspooled(error, stored, nowMs);
+        return this.#unspooled(error, stored);
       } finally {
         await upload?.discard();
       }
@@ -118,7 +120,7 @@ export class Submitter implements Ingress {
 
   screen(sender: Screened, items: readonly EnvelopeItem[]): void {
     const { admission, clock, acceptUnknownItems } = this.#o;
-    const verdict = admission.decide(sender, clock.now());
+    const verdict = admission.decide(sender, clock.now(), sender.receivedAtMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, sender, totalQuantities(items));
     // What a limit takes out is not held against sizes, and which that is shows at the end.
     if (verdict.kind === "pending") return;
@@ -132,23 +134,18 @@ export class Submitter implements Ingress {
     sender: Pick<Screened, "key" | "projectId">,
     items: readonly EnvelopeItem[],
   ): readonly RateLimit[] {
-    return this.#unspooled(error, { ...sender, quantities: totalQuantities(items) }, this.#o.clock.now());
+    return this.#unspooled(error, { ...sender, quantities: totalQuantities(items) });
   }
 
   async #submit(
-    meta: Submission["meta"],
-    envelope: Envelope,
-    store: (
-      stored: RequestMeta,
-      change: EnvelopeChange | null,
-      nowMs: number,
-    ) => Promise<readonly RateLimit[] | null>,
+    { meta, envelope, receivedAtMs }: Omit<Submission, "body">,
+    store: (stored: RequestMeta, change: EnvelopeChange | null) => Promise<readonly RateLimit[] | null>,
   ): Promise<readonly RateLimit[]> {
     const { admission, clock } = this.#o;
     const nowMs = clock.now();
     const sent = this.#knownItems(envelope.items, meta);
     if (sent.length === 0) return NO_LIMITS;
-    const verdict = admission.decide(asking(meta, envelope), nowMs);
+    const verdict = admission.decide(asking(meta, envelope), nowMs, receivedAtMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, meta, totalQuantities(sent));
     const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
     const scope = { key: meta.key, projectId };
@@ -168,7 +165,7 @@ export class Submitter implements Ingress {
       contentEncoding: change ? "" : meta.contentEncoding,
       ...policed && { isPoliced: true },
     };
-    return await store(stored, change, nowMs) ?? applied;
+    return await store(stored, change) ?? applied;
   }
 
   /** What the project's own rules leave. */
@@ -189,11 +186,13 @@ export class Submitter implements Ingress {
     return verdict;
   }
 
-  async submitPassthrough({ meta, body }: PassthroughSubmission): Promise<readonly RateLimit[]> {
+  async submitPassthrough(
+    { meta, body, receivedAtMs }: PassthroughSubmission,
+  ): Promise<readonly RateLimit[]> {
     const { admission, clock, ledger } = this.#o;
     const { quantities } = meta;
     const nowMs = clock.now();
-    const verdict = admission.decide(meta, nowMs);
+    const verdict = admission.decide(meta, nowMs, receivedAtMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, meta, quantities);
     const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
     const applied = matchingLimits(quantities, this.#limits(meta.key, limits, nowMs), nowMs);
@@ -202,7 +201,7 @@ export class Submitter implements Ingress {
       return applied;
     }
     const stored = movedPassthrough(state ? { ...meta, isPoliced: true } : meta, projectId);
-    return await this.#append(stored, [body], nowMs) ?? NO_LIMITS;
+    return await this.#append(stored, [body], receivedAtMs) ?? NO_LIMITS;
   }
 
   /** What is taken unseen is policed when the state of its project is known. */
@@ -240,7 +239,7 @@ export class Submitter implements Ingress {
       await upload.write(body);
       return await this.#appendLarge(meta, upload, receivedAtMs);
     } catch (error) {
-      return this.#unspooled(error, meta, receivedAtMs);
+      return this.#unspooled(error, meta);
     } finally {
       await upload?.discard();
     }
@@ -256,7 +255,7 @@ export class Submitter implements Ingress {
     try {
       body = encodeLargeBody(await upload.seal());
     } catch (error) {
-      return this.#unspooled(error, meta, receivedAtMs);
+      return this.#unspooled(error, meta);
     }
     const refusal = await this.#spool(meta, [body], receivedAtMs, true);
     if (refusal === null) upload.keep();
@@ -272,7 +271,7 @@ export class Submitter implements Ingress {
     try {
       await this.store(meta, body, receivedAtMs, isLarge);
     } catch (error) {
-      return this.#unspooled(error, meta, receivedAtMs);
+      return this.#unspooled(error, meta);
     }
     this.#o.metrics.add(METRICS.envelopesAccepted);
     return null;
@@ -337,16 +336,15 @@ export class Submitter implements Ingress {
   #unspooled(
     error: unknown,
     meta: Pick<RequestMeta, "key" | "projectId" | "quantities">,
-    nowMs: number,
   ): readonly RateLimit[] {
-    const { ledger } = this.#o;
+    const { ledger, clock } = this.#o;
     if (!(error instanceof SpoolError)) throw error;
     if (!error.isFull) {
       ledger.count(meta, "invalid", "queue_failed", meta.quantities);
       throw RequestError.json(503, "queue_failed", "failed to queue envelope");
     }
     ledger.count(meta, "rate_limited", SPOOL_FULL, meta.quantities);
-    return [this.#o.pressure.fullLimit(nowMs)];
+    return [this.#o.pressure.fullLimit(clock.now())];
   }
 }
 

@@ -7,8 +7,14 @@ import type { Passthrough, RequestMeta } from "../protocol/request_meta.ts";
 import type { LargeUpload } from "../spool/large_upload.ts";
 import type { SpoolError } from "../spool/spool_error.ts";
 
+/** When a request came. */
+export interface Received {
+  /** When its head had been read, wall clock, ms: signatures are held against this, however long the body took. */
+  readonly receivedAtMs: number;
+}
+
 /** A request that authenticated and parsed. */
-export interface Submission {
+export interface Submission extends Received {
   /** Everything of the request that has to survive until it is forwarded. */
   readonly meta: Omit<RequestMeta, "quantities"> & { readonly passthrough: null };
   /** The envelope, over its decoded bytes. */
@@ -21,14 +27,14 @@ export interface Submission {
 }
 
 /** A request whose body only the upstream can read. */
-export interface PassthroughSubmission {
+export interface PassthroughSubmission extends Received {
   readonly meta: RequestMeta & { readonly passthrough: Passthrough };
   /** As received, in `meta.contentEncoding`. */
   readonly body: Uint8Array;
 }
 
 /** An envelope that was written to the spool as it arrived. */
-export interface LargeSubmission {
+export interface LargeSubmission extends Received {
   readonly meta: Submission["meta"];
   /** Its header is already what it is to be. */
   readonly envelope: ScannedEnvelope;
@@ -39,7 +45,7 @@ export interface LargeSubmission {
 }
 
 /** Who sends an envelope of which more is to come. */
-export interface Screened {
+export interface Screened extends Received {
   readonly key: string;
   readonly projectId: string;
   readonly origin: string | null;

@@ -68,6 +68,38 @@ for (const exposure of ["internet", "load_balancer"]) {
   });
 }
 
+Deno.test("a signature is as old as it was when the request came, however long its body takes", async () => {
+  await using upstream = ScriptedUpstream.start();
+  await using node = await startNode({
+    upstream: upstream.url,
+    config: { "relay.mode": "static", "auth.signature_max_age": 2 },
+    files: {
+      "projects/1.json": JSON.stringify({ publicKeys: [{ publicKey: TEST_KEY }], config: CONFIG }),
+    },
+  });
+  const signedAtMs = Date.now();
+  const headers = signed(trusted, signedAtMs);
+  const isOld = () => Date.now() - signedAtMs > 2500;
+  const slowly = (size: number) => {
+    const text = `{}\n{"type":"attachment","length":${size}}\n${"x".repeat(size)}\n`;
+    const bytes = new TextEncoder().encode(text);
+    return ReadableStream.from(async function* () {
+      yield bytes.subarray(0, size);
+      await until("the signature is old", isOld);
+      yield bytes.subarray(size);
+    }());
+  };
+  const post = async (body: BodyInit) => {
+    const url = `${node.url}/api/1/envelope/?sentry_key=${TEST_KEY}`;
+    const answer = await fetch(url, { method: "POST", headers, body });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  assertEquals(await Promise.all([post(slowly(1000)), post(slowly(3_000_000))]), [200, 200]);
+  assertEquals(await post(SESSION), 403, "by now it is too old");
+  await upstream.until(() => upstream.requests.length === 2);
+});
+
 Deno.test("what waited for its project is held against the signature it came with", async () => {
   const credentials = generateCredentials();
   await using sentry = ScriptedSentry.start();

@@ -62,7 +62,7 @@ export class FakeIngress implements Ingress {
   screen(): void {}
 
   /** Remembered as if it had been held, with its header as it is to be. */
-  async submitLarge({ meta, body, headers }: LargeSubmission): Promise<readonly RateLimit[]> {
+  async submitLarge({ meta, body, headers, receivedAtMs }: LargeSubmission): Promise<readonly RateLimit[]> {
     const received: Uint8Array[] = [];
     for await (const chunk of body.read()) received.push(chunk.slice());
     const bytes = concatBytes(received);
@@ -70,7 +70,7 @@ export class FakeIngress implements Ingress {
     const envelope = headers ? parseEnvelope(concatBytes(rewriteEnvelope(read, { headers }))) : read;
     const stored = headers ? envelope.bytes : bytes;
     const contentEncoding = headers ? "" : meta.contentEncoding;
-    return await this.submit({ meta: { ...meta, contentEncoding }, envelope, body: [stored] });
+    return await this.submit({ meta: { ...meta, contentEncoding }, envelope, body: [stored], receivedAtMs });
   }
 
   unspooled(error: SpoolError): never {

@@ -46,11 +46,12 @@ Deno.test("Submitter: what has no project state yet is stored as it came, and it
     }),
   });
   const body = new TextEncoder().encode(`{}\n{"type":"event"}\n{}\n`);
+  const receivedAtMs = clock.now() - 5000;
   const submit = () =>
-    submitter.submit({ meta: errorMeta("a"), envelope: parseEnvelope(body), body: [body] });
+    submitter.submit({ meta: errorMeta("a"), envelope: parseEnvelope(body), body: [body], receivedAtMs });
   assertEquals(await submit(), []);
   assertEquals([stored.length, wanted], [1, ["a"]]);
-  assertEquals(stored[0]!.body, [body]);
+  assertEquals([stored[0]!.body, stored[0]!.receivedAtMs], [[body], receivedAtMs]);
   assertEquals(decodeRequestMeta(stored[0]!.meta).projectId, "1");
 
   // A limit that was learned holds all the same.
