@@ -103,6 +103,7 @@ export class App {
   /** Answers one request through its `respond`. Never rejects. */
   handle(request: IncomingRequest): Response | Promise<Response> {
     request.startedMs = this.#clock.monotonic();
+    request.receivedAtMs = this.#clock.now();
     this.#metrics.add(METRICS.requestsInFlight, 1);
     return this.#pastGate(request, () => this.#route(request));
   }
@@ -125,6 +126,7 @@ export class App {
   /** Answers a request that cannot be routed. Never rejects. */
   handleMalformed(request: IncomingRequest): Promise<Response> {
     request.startedMs = this.#clock.monotonic();
+    request.receivedAtMs = this.#clock.now();
     this.#metrics.add(METRICS.requestsInFlight, 1);
     return Promise.resolve(this.#pastGate(request, () => this.#refuse(request, emptyAnswer(400), false)));
   }

@@ -73,6 +73,8 @@ export abstract class IncomingRequest {
   bodyBytes = 0;
   /** Monotonic time at which the request's head had been read. */
   startedMs = 0;
+  /** The same moment, wall clock. */
+  receivedAtMs = 0;
 
   /** @param target request target: a path, or an absolute URL */
   constructor(method: string, target: string) {

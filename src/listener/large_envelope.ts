@@ -12,7 +12,7 @@ import type { Answer } from "./answer.ts";
 import { GunzipSink } from "./gunzip_sink.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
 import type { LargeStream } from "./large_stream.ts";
-import { receivedAtMs, requestOrigin } from "./sender_meta.ts";
+import { requestOrigin } from "./sender_meta.ts";
 import { relaySignature } from "./sender.ts";
 import { type IngestionDeps, limited, type Sender, submitScanned } from "./submission.ts";
 
@@ -37,7 +37,6 @@ export async function submitLargeEnvelope(
 ): Promise<Answer> {
   const { ingress } = deps;
   const scanner = new EnvelopeScanner();
-  const cameAtMs = receivedAtMs(request, deps.clock);
   let sender: Sender | null = null;
   let screened = 0;
   const screen = (): void => {
@@ -50,7 +49,7 @@ export async function submitLargeEnvelope(
     const projectId = sender.projectId || (head.dsn?.projectId ?? "");
     const asking = { key: sender.auth.key, projectId, origin: requestOrigin(request), requiredFeatures };
     try {
-      ingress.screen({ ...asking, ...relaySignature(request), receivedAtMs: cameAtMs }, items);
+      ingress.screen({ ...asking, ...relaySignature(request), receivedAtMs: request.receivedAtMs }, items);
     } catch (error) {
       request.isSubmitted = true;
       throw error;

@@ -8,7 +8,6 @@
  * Names of SDKs are nobody's secret, so `client` and `version` are taken from everyone.
  */
 import type { CidrSet } from "../core/cidr.ts";
-import type { Clock } from "../core/clock.ts";
 import type { EnvelopeHeaders } from "../protocol/envelope.ts";
 import { CLIENT_HINTS, type ClientHints, type RequestMeta } from "../protocol/request_meta.ts";
 import { clientAddress } from "./client_address.ts";
@@ -52,11 +51,6 @@ export function senderMeta(
     noCache: auth.noCache || headers["no_cache"] === true,
     ...relaySignature(request),
   };
-}
-
-/** When the request came, wall clock. */
-export function receivedAtMs({ startedMs }: IncomingRequest, clock: Clock): number {
-  return clock.now() - (clock.monotonic() - startedMs);
 }
 
 const HEADER_VALUE = /^[\t\x20-\x7e]{1,4096}$/;

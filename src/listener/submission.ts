@@ -32,7 +32,7 @@ import type { IncomingRequest } from "./incoming_request.ts";
 import { type Ingress, SPOOL_FULL } from "./ingress.ts";
 import { LIMITED_BODY, queueFailed } from "./refusals.ts";
 import type { Sender } from "./sender.ts";
-import { CLIENT_CLAIMS, receivedAtMs, requestOrigin, senderMeta } from "./sender_meta.ts";
+import { CLIENT_CLAIMS, requestOrigin, senderMeta } from "./sender_meta.ts";
 
 export { keySender, requestAuth, type Sender } from "./sender.ts";
 
@@ -99,7 +99,7 @@ export async function submitScanned(
   request.items = envelope.items;
   request.eventId = eventId;
   const limits = await deps.ingress.submitLarge({
-    receivedAtMs: receivedAtMs(request, deps.clock),
+    receivedAtMs: request.receivedAtMs,
     meta: {
       ...senderMeta(request, sender, headers, deps.trustedProxies),
       contentEncoding: encoding,
@@ -184,7 +184,7 @@ export async function submitPassthrough(
   return told(
     request,
     await deps.ingress.submitPassthrough({
-      receivedAtMs: receivedAtMs(request, deps.clock),
+      receivedAtMs: request.receivedAtMs,
       meta: {
         ...senderMeta(request, sender, NO_HEADERS, deps.trustedProxies),
         contentEncoding: body.encoding,
@@ -212,7 +212,7 @@ async function handIn(
   return told(
     request,
     await deps.ingress.submit({
-      receivedAtMs: receivedAtMs(request, deps.clock),
+      receivedAtMs: request.receivedAtMs,
       meta: {
         ...senderMeta(request, sender, envelope.headers, deps.trustedProxies),
         contentEncoding: stored.encoding,
