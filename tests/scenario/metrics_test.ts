@@ -52,7 +52,7 @@ const BY_UNIT_TESTS: Partial<Record<Key, readonly [file: string, word: string]>>
   guardZoneEvictions: ["guard/rate_zone_test.ts", "evictions"],
   projectsEvicted: ["projects/project_cache_test.ts", "expire"],
   accessLines: ["telemetry/access_writer_test.ts", "access"],
-  spoolCorrupt: ["spool/recovery_test.ts", "corrupt"],
+  spoolCorrupt: ["spool/", "corrupt"],
   spoolTornBytes: ["spool/partition_reader_test.ts", "spoolTornBytes"],
 };
 
