@@ -14,6 +14,9 @@ type Key = keyof typeof METRICS;
 
 /** Moved by other scenarios: file, and a word in it that shows by what. */
 const ELSEWHERE: Partial<Record<Key, readonly [file: string, word: string]>> = {
+  logShippingBytes: ["log_shipping_test.ts", "logShippingBytes"],
+  logShippingDropped: ["log_shipping_test.ts", "logShippingDropped"],
+  logShipped: ["log_shipping_test.ts", "logShipped"],
   connectionsRefused: ["connections_test.ts", "connectionsRefused"],
   listenerRestarts: ["open_files_test.ts", "landfall_listener_restarts_total"],
   tlsReloads: ["tls_renewal_test.ts", "shownCertificate"],
