@@ -12,7 +12,7 @@ import type { Clock } from "../core/clock.ts";
 import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
 import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
-import type { ItemPolicy } from "../projects/item_policy.ts";
+import type { ItemPolicy, PolicedQuantity } from "../projects/item_policy.ts";
 import { ownedLimits } from "../projects/rate_limit_table.ts";
 import type { ProjectState } from "../projects/project_state.ts";
 import type { Envelope, EnvelopeItem } from "../protocol/envelope.ts";
@@ -277,13 +277,13 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const state = this.#rulesFor(meta, verdict.state);
     if (applied.length === 0 && state === null) return job;
     return meta.passthrough
-      ? this.#limitedWhole(job, applied)
+      ? this.#policeWhole(job, applied, state, nowMs)
       : this.#limited(job, { limits: verdict.limits, state }, nowMs);
   }
 
   /** The state whose rules are still to be asked about a record: it came before its project was known. */
-  #rulesFor({ isPoliced, passthrough }: RequestMeta, state: ProjectState | null): ProjectState | null {
-    const isAsked = isPoliced || passthrough || state === null || !this.#o.policy.hasRules(state);
+  #rulesFor({ isPoliced }: RequestMeta, state: ProjectState | null): ProjectState | null {
+    const isAsked = isPoliced || state === null || !this.#o.policy.hasRules(state);
     return isAsked ? null : state;
   }
 
@@ -317,10 +317,30 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     return null;
   }
 
-  #limitedWhole({ meta, position }: SpoolJob, applied: readonly RateLimit[]): null {
-    this.#o.ledger.count(meta, "rate_limited", applied[0]?.reason ?? "none", meta.quantities);
-    this.#o.reader.settle(position);
+  /** The same for a body that travels or falls as a whole. */
+  #policeWhole(
+    job: SpoolJob,
+    applied: readonly RateLimit[],
+    state: ProjectState | null,
+    nowMs: number,
+  ): SpoolJob | null {
+    const { policy, ledger, reader } = this.#o;
+    const { meta } = job;
+    if (applied[0]) ledger.count(meta, "rate_limited", applied[0].reason ?? "none", meta.quantities);
+    else {
+      if (state === null || job.policedItems) return job;
+      const { dropped } = policy.applyWhole(meta, state, nowMs);
+      this.#countPoliced(meta, dropped);
+      if (dropped.length === 0) return { ...job, policedItems: [] };
+    }
+    reader.settle(job.position);
     return null;
+  }
+
+  #countPoliced(meta: RequestMeta, dropped: readonly PolicedQuantity[]): void {
+    for (const { outcome, category, quantity, reason } of dropped) {
+      this.#o.ledger.count(meta, outcome, reason ?? "none", [[category, quantity]]);
+    }
   }
 
   /** The job with what limits and, if they are still to be asked, the project's rules leave of it. */
@@ -365,14 +385,12 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     state: ProjectState,
     nowMs: number,
   ): readonly EnvelopeItem[] {
-    const { policy, ledger, admission } = this.#o;
+    const { policy, admission } = this.#o;
     if (policedItems) return items.filter((item) => policedItems.includes(envelope.items.indexOf(item)));
     const { key, eventId, remoteAddr, userAgent } = meta;
     const policed = { envelope, items, key, eventId, remoteAddr, userAgent };
     const { kept, dropped } = policy.apply(policed, state, (key) => admission.stateOf(key), nowMs);
-    for (const { outcome, category, quantity, reason } of dropped) {
-      ledger.count(meta, outcome, reason ?? "none", [[category, quantity]]);
-    }
+    this.#countPoliced(meta, dropped);
     return kept;
   }
 }

@@ -15,8 +15,8 @@ import {
 } from "../listener/ingress.ts";
 import type { OutcomeLedger, OutcomeScope } from "../outcomes/outcome_ledger.ts";
 import type { Admission, AdmissionRequest, AdmissionVerdict } from "../projects/admission.ts";
-import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
-import type { ItemPolicy, ItemVerdict } from "../projects/item_policy.ts";
+import { enforceLimits, type LimitedQuantity, matchingLimits } from "../projects/enforce_limits.ts";
+import type { ItemPolicy, ItemVerdict, PolicedQuantity } from "../projects/item_policy.ts";
 import type { ProjectState } from "../projects/project_state.ts";
 import type { DataCategory } from "../protocol/data_category.ts";
 import { DATA_CATEGORIES } from "../protocol/data_category.ts";
@@ -150,7 +150,7 @@ export class Submitter implements Ingress {
     const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
     const scope = { key: meta.key, projectId };
     const limited = enforceLimits(sent, this.#limits(meta.key, limits, nowMs), nowMs);
-    this.#countLimited(scope, limited.dropped);
+    this.#countDropped(scope, limited.dropped);
     if (limited.kept.length === 0) return limited.applied;
     this.#checkSizes(scope, limited.kept);
     const policed = state && this.#police({ meta, envelope }, limited.kept, state, nowMs);
@@ -175,14 +175,11 @@ export class Submitter implements Ingress {
     state: ProjectState,
     nowMs: number,
   ): ItemVerdict {
-    const { admission, policy, ledger } = this.#o;
+    const { admission, policy } = this.#o;
     const { key, eventId, remoteAddr, userAgent } = meta;
     const policed = { envelope, items, key, eventId, remoteAddr, userAgent };
     const verdict = policy.apply(policed, state, (key) => admission.stateOf(key), nowMs);
-    const scope = { key, projectId: state.projectId ?? meta.projectId };
-    for (const { outcome, category, quantity, reason } of verdict.dropped) {
-      ledger.count(scope, outcome, reason ?? "none", [[category, quantity]]);
-    }
+    this.#countDropped({ key, projectId: state.projectId ?? meta.projectId }, verdict.dropped);
     return verdict;
   }
 
@@ -199,6 +196,11 @@ export class Submitter implements Ingress {
     if (applied[0]) {
       ledger.count({ key: meta.key, projectId }, "rate_limited", applied[0].reason ?? "none", quantities);
       return applied;
+    }
+    const policed = state && this.#o.policy.applyWhole(meta, state, nowMs);
+    if (policed && policed.dropped.length > 0) {
+      this.#countDropped({ key: meta.key, projectId }, policed.dropped);
+      return policed.applied;
     }
     const stored = movedPassthrough(state ? { ...meta, isPoliced: true } : meta, projectId);
     return await this.#append(stored, [body], receivedAtMs) ?? NO_LIMITS;
@@ -315,9 +317,9 @@ export class Submitter implements Ingress {
     return RequestError.json(403, reason, `event submission rejected with_reason: ${name}`);
   }
 
-  #countLimited(scope: OutcomeScope, dropped: Enforcement["dropped"]): void {
-    for (const { category, quantity, reason } of dropped) {
-      this.#o.ledger.count(scope, "rate_limited", reason ?? "none", [[category, quantity]]);
+  #countDropped(scope: OutcomeScope, dropped: readonly (LimitedQuantity & Partial<PolicedQuantity>)[]): void {
+    for (const { outcome = "rate_limited", category, quantity, reason } of dropped) {
+      this.#o.ledger.count(scope, outcome, reason ?? "none", [[category, quantity]]);
     }
   }
 

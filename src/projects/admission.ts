@@ -120,6 +120,7 @@ function featureDisabled(feature: string): AdmissionVerdict {
   return { kind: "refused", reason: "feature_disabled", name: `FeatureDisabled(${feature.slice(0, 64)})` };
 }
 
-function blockingLimit({ categories, scope, reason }: BlockingQuota, nowMs: number): RateLimit {
-  return { categories, scope, reason, namespaces: [], expiresAtMs: nowMs + BLOCKING_QUOTA_MS };
+function blockingLimit(quota: BlockingQuota, nowMs: number): RateLimit {
+  const { categories, scope, reason, namespaces } = quota;
+  return { categories, scope, reason, namespaces, expiresAtMs: nowMs + BLOCKING_QUOTA_MS };
 }

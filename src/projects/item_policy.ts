@@ -8,7 +8,7 @@
 import { fromUtf8 } from "../core/bytes.ts";
 import type { DataCategory } from "../protocol/data_category.ts";
 import type { Envelope, EnvelopeItem, ScannedEnvelope } from "../protocol/envelope.ts";
-import { itemQuantities } from "../protocol/item_type.ts";
+import { itemQuantities, type Quantity } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { parseSamplingContext, type SamplingContext } from "../protocol/sampling_context.ts";
 import type { JsonRecord } from "./condition_field.ts";
@@ -16,7 +16,7 @@ import type { FilterSubject } from "./filters/filter.ts";
 import { type GenericFilters, genericFiltersDocument } from "./filters/filter_settings.ts";
 import { InboundFilters } from "./filters/inbound_filters.ts";
 import type { ProjectState } from "./project_state.ts";
-import { enforceQuotas } from "./quotas/enforce_quotas.ts";
+import { type Counting, enforceQuotas, takeQuantities } from "./quotas/enforce_quotas.ts";
 import type { QuotaCounters } from "./quotas/quota_counters.ts";
 import { sample, sampledReason, Sampler, type SamplingDecision } from "./sampling/sampler.ts";
 
@@ -39,6 +39,11 @@ export interface PolicedQuantity {
   readonly quantity: number;
   /** Name of a filter, `Sampled:<rules>`, or the reason code of a quota. */
   readonly reason: string | null;
+}
+
+/** A body that only the upstream can read: what is known of it without reading it. */
+export interface PolicedBody extends Pick<PolicedEnvelope, "key" | "remoteAddr" | "userAgent"> {
+  readonly quantities: readonly Quantity[];
 }
 
 /** What is left, and what became of the rest. */
@@ -85,6 +90,28 @@ export class ItemPolicy {
     const counted = this.count({ ...policed, items: sampled.kept }, state, nowMs);
     if (counted.kept === policed.items) return counted;
     return { ...counted, dropped: [...filtered.dropped, ...sampled.dropped, ...counted.dropped] };
+  }
+
+  /**
+   * What the rules say to a body that travels or falls as a whole: the filters that read nothing, and quotas that count.
+   * Nothing dropped means that it travels.
+   */
+  applyWhole(
+    { key, quantities, remoteAddr, userAgent }: PolicedBody,
+    state: ProjectState,
+    nowMs: number,
+  ): Pick<ItemVerdict, "dropped" | "applied"> {
+    const { filters } = this.#rulesOf(state);
+    const subject = { event: null, trace: null, clientAddress: remoteAddr, userAgent };
+    const reason = filters.match({ kind: "request", ...subject });
+    const limit = reason === null ? takeQuantities(quantities, this.#counting(key, state), nowMs) : null;
+    if (reason === null && limit === null) return { dropped: NOTHING, applied: NOTHING };
+    const dropped = quantities.map(([category, quantity]): PolicedQuantity =>
+      limit
+        ? { outcome: "rate_limited", category, quantity, reason: limit.reason }
+        : { outcome: "filtered", category, quantity, reason }
+    );
+    return { dropped, applied: limit ? [limit] : NOTHING };
   }
 
   /** Inbound filters. An event takes what depends on it along, and so does a replay. */
@@ -143,11 +170,13 @@ export class ItemPolicy {
   /** Quotas that count. */
   count({ items, key }: PolicedEnvelope, state: ProjectState, nowMs: number): ItemVerdict {
     if (state.countedQuotas.length === 0 || items.length === 0) return pass(items);
-    const { projectId, organizationId, keyId } = state;
-    const ids = { organization: organizationId ?? projectId, project: projectId, key: keyId ?? key };
-    const using = { quotas: state.countedQuotas, ids, counters: this.counters };
-    const { kept, applied, dropped } = enforceQuotas(items, using, nowMs);
+    const { kept, applied, dropped } = enforceQuotas(items, this.#counting(key, state), nowMs);
     return { kept, applied, dropped: dropped.map((quantity) => ({ ...quantity, outcome: "rate_limited" })) };
+  }
+
+  #counting(key: string, { projectId, organizationId, keyId, countedQuotas }: ProjectState): Counting {
+    const ids = { organization: organizationId ?? projectId, project: projectId, key: keyId ?? key };
+    return { quotas: countedQuotas, ids, counters: this.counters };
   }
 
   #rootSampler(

@@ -192,3 +192,37 @@ Deno.test("nothing is reported with outcomes.emit_outcomes false", async () => {
   }
   assertEquals(upstream.requests, []);
 });
+
+Deno.test("whole bodies are held against address and quotas, like the items they carry: sections 6 and 7", async () => {
+  await using upstream = ScriptedUpstream.start({
+    routes: /^\/api\/1\/integration\/otlp\/v1\/(traces|logs)$/,
+  });
+  const quota = { id: "q", categories: ["log_item"], limit: 2, window: 86_400, reasonCode: "spent" };
+  const trustedProxies = { "listener.trusted_proxies": ["127.0.0.1"] };
+  const clientIps = { blacklistedIps: ["10.0.0.0/8"] };
+  await using node = await start(
+    upstream,
+    { filterSettings: { clientIps }, quotas: [quota] },
+    trustedProxies,
+  );
+  const exported = async (what: "traces" | "logs", address: string): Promise<number> => {
+    const answer = await fetch(`${node.url}/api/1/integration/otlp/v1/${what}?sentry_key=${TEST_KEY}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-forwarded-for": address },
+      body: "{}",
+    });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  assertEquals(await exported("traces", "10.0.0.1"), 200);
+  assertEquals(await exported("traces", "192.0.2.1"), 200);
+  for (const status of [200, 200, 429]) assertEquals(await exported("logs", "192.0.2.1"), status);
+  await upstream.until(() => upstream.others.length === 3);
+  await upstream.until(() => "rate_limited_events spent log_item" in reported(upstream));
+  await upstream.until(() => "filtered_events ip-address span" in reported(upstream));
+  assertEquals(reported(upstream), {
+    "filtered_events ip-address span": 1,
+    "rate_limited_events spent log_item": 1,
+    "rate_limited_events spent log_byte": 2,
+  });
+});

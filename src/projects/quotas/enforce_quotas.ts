@@ -13,20 +13,30 @@ import type { Enforcement, LimitedQuantity } from "../enforce_limits.ts";
 import type { CountedQuota, ScopeIds } from "./quota.ts";
 import type { QuotaCharge, QuotaCounters } from "./quota_counters.ts";
 
+/** What is counted, for whom, and where. */
+export interface Counting {
+  readonly quotas: readonly CountedQuota[];
+  readonly ids: ScopeIds;
+  readonly counters: QuotaCounters;
+}
+
+/** Counts quantities that are taken or refused together; the limit of the quota they go beyond, or `null`. */
+export function takeQuantities(
+  quantities: readonly Quantity[],
+  { quotas, ids, counters }: Counting,
+  nowMs: number,
+): RateLimit | null {
+  const charges = chargesOf(quotas, quantities);
+  return charges.length === 0 ? null : counters.take(charges, ids, nowMs);
+}
+
 /** Counts the items, and takes out what goes beyond a quota. */
 export function enforceQuotas(
   items: readonly EnvelopeItem[],
-  { quotas, ids, counters }: {
-    readonly quotas: readonly CountedQuota[];
-    readonly ids: ScopeIds;
-    readonly counters: QuotaCounters;
-  },
+  counting: Counting,
   nowMs: number,
 ): Enforcement {
-  const take = (quantities: readonly Quantity[]): RateLimit | null => {
-    const charges = chargesOf(quotas, quantities);
-    return charges.length === 0 ? null : counters.take(charges, ids, nowMs);
-  };
+  const take = (quantities: readonly Quantity[]) => takeQuantities(quantities, counting, nowMs);
   const event = items.find(({ type }) => type.createsEvent) ?? items.find(createsEvent);
   const eventLimit = event ? take(event.type.createsEvent ? limitedQuantities(event) : [["error", 1]]) : null;
   const kept: EnvelopeItem[] = [];

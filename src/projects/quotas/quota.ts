@@ -17,6 +17,7 @@ export const quotaDocument = z.object({
   window: z.number().int().positive().nullish(),
   namespace: z.string().nullish(),
   reasonCode: z.string().nullish(),
+  dimensions: z.unknown().optional(),
 });
 
 /** Whom a quota is shared by. */
@@ -25,16 +26,22 @@ export type QuotaScope = "organization" | "project" | "key";
 /** Ids of an organisation, a project and a key, as far as they are known. */
 export type ScopeIds = Readonly<Record<QuotaScope, string | null>>;
 
-/** A quota that admits nothing (`limit: 0`). */
-export interface BlockingQuota {
+/** What quotas of all kinds say. */
+interface Quota {
   /** Empty means all. */
   readonly categories: readonly DataCategory[];
   readonly scope: QuotaScope;
   readonly reason: string | null;
 }
 
+/** A quota that admits nothing (`limit: 0`). */
+export interface BlockingQuota extends Quota {
+  /** Metric namespaces it is restricted to; empty for no restriction. */
+  readonly namespaces: readonly string[];
+}
+
 /** A quota that admits `limit` per window. */
-export interface CountedQuota extends BlockingQuota {
+export interface CountedQuota extends Quota {
   /** Names the counter among those of the same scope. */
   readonly id: string;
   readonly limit: number;
@@ -47,23 +54,45 @@ export interface Quotas {
   readonly counted: readonly CountedQuota[];
 }
 
-/** The quotas that hold for one key; invalid ones, those of others and those without a limit are left out. */
+/** Namespaces of metrics; a quota on another one is invalid. */
+const NAMESPACES: ReadonlySet<string> = new Set([
+  "custom",
+  "outcomes",
+  "sessions",
+  "spans",
+  "transactions",
+]);
+
+/**
+ * The quotas that hold for one key; invalid ones, those of others and those without a limit are left out.
+ *
+ * So are those with `dimensions`, which hold for a part of the data that a relay cannot tell apart: enforced without
+ * them they would refuse too much, and the upstream enforces them anyway. One with a namespace holds for metric buckets
+ * alone, which a node announces limits for and does not count.
+ */
 export function quotasOf(documents: readonly z.output<typeof quotaDocument>[], ids: ScopeIds): Quotas {
   const blocking: BlockingQuota[] = [];
   const counted: CountedQuota[] = [];
   for (const document of documents) {
-    const { limit, window, scope, namespace, reasonCode } = document;
-    if (limit === null || limit === undefined || namespace || !matches(document, ids)) continue;
+    const { limit, window, scope, namespace = null, reasonCode, dimensions } = document;
+    if (limit === null || limit === undefined || hasEntries(dimensions) || !matches(document, ids)) continue;
+    if (namespace !== null && !NAMESPACES.has(namespace)) continue;
     const categories = document.categories.map(dataCategory).filter((category) => category !== "unknown");
     if (document.categories.length > 0 && categories.length === 0) continue;
     const quota = { categories, scope: levelOf(scope) ?? "key", reason: reasonCode ?? null };
-    if (limit === 0) blocking.push(quota);
-    else if (window && haveOneUnit(categories)) {
+    if (limit === 0) blocking.push({ ...quota, namespaces: namespace === null ? [] : [namespace] });
+    else if (window && namespace === null && haveOneUnit(categories)) {
       const id = document.id || [...categories].sort().join(";");
       counted.push({ ...quota, id, limit, windowSeconds: window });
     }
   }
   return { blocking, counted };
+}
+
+/** Whether dimensions are stated, in whatever form. */
+function hasEntries(dimensions: unknown): boolean {
+  if (dimensions === undefined || dimensions === null) return false;
+  return typeof dimensions !== "object" || Object.keys(dimensions).length > 0;
 }
 
 function levelOf(scope: string): QuotaScope | null {

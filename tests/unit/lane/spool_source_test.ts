@@ -343,3 +343,44 @@ for (const contentEncoding of ["", "gzip"] as const) {
     assertEquals(counted(), [1, 3]);
   });
 }
+
+Deno.test("SpoolSource: a whole body that waited for its state is asked for filters and quotas, and counted once", async () => {
+  await using all = await fixture(knowing(B));
+  const { append, jobs, source, admission, metrics, clock, control } = all;
+  const spans = (remoteAddr: string): SpoolRecord => ({
+    ...recordOf(A, 0),
+    meta: encodeRequestMeta({
+      ...errorMeta(A),
+      remoteAddr,
+      quantities: [["span", 1]],
+      passthrough: { path: "/api/1/integration/otlp/v1/traces", contentType: "application/json" },
+    }),
+  });
+  await append(spans("10.0.0.1"), spans("192.0.2.1"), spans("192.0.2.2"), spans("192.0.2.3"));
+  assertEquals(await jobs(), []);
+  admission.projects = new ProjectTable({
+    unknown: "wait",
+    overrideProjectIds: false,
+    states: projectStates(projectDocument.parse({
+      projectId: 1,
+      publicKeys: [{ publicKey: A }],
+      config: {
+        filterSettings: { clientIps: { blacklistedIps: ["10.0.0.0/8"] } },
+        quotas: [{ id: "q", categories: ["span"], limit: 2, window: 86_400, reasonCode: "spent" }],
+      },
+    })),
+  });
+  source.projectsChanged();
+  const sent = await jobs();
+  assertEquals(sent.map(({ meta }) => meta.remoteAddr), ["192.0.2.1", "192.0.2.2"]);
+  assertEquals(metrics.read(METRICS.outcomes, "filtered", "ip-address", "span"), 1);
+  assertEquals(metrics.read(METRICS.outcomes, "rate_limited", "spent", "span"), 1);
+  // Another try of what was admitted is not held against the quota again, which is spent.
+  source.retryLater(sent[0]!, 1000, FAILED);
+  source.settle(sent[1]!, DELIVERED);
+  await clock.advance(1000);
+  const again = await jobs();
+  assertEquals(again.map(({ meta }) => meta.remoteAddr), ["192.0.2.1"]);
+  source.settle(again[0]!, DELIVERED);
+  assertEquals(control.waitingRecords, 0);
+});

@@ -1,6 +1,11 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Admission } from "../../../src/projects/admission.ts";
+import { enforceLimits } from "../../../src/projects/enforce_limits.ts";
 import { projectDocument, projectStates } from "../../../src/projects/project_state.ts";
 import { ProjectTable } from "../../../src/projects/project_table.ts";
+import { RateLimitTable } from "../../../src/projects/rate_limit_table.ts";
+import { parseEnvelope } from "../../../src/protocol/envelope.ts";
+import { formatRateLimits } from "../../../src/protocol/rate_limit.ts";
 
 const KEY = "a".repeat(32);
 const OTHER = "b".repeat(32);
@@ -61,7 +66,16 @@ const QUOTAS: readonly (readonly [Record<string, unknown>, boolean])[] = [
   [{}, false],
   [{ limit: 0, categories: ["no_such_category"] }, false],
   [{ limit: 0, categories: ["no_such_category", "error"] }, true],
-  [{ limit: 0, namespace: "custom" }, false],
+  [{ limit: 0, namespace: "custom" }, true],
+  [{ limit: 0, namespace: "spans", categories: ["metric_bucket"] }, true],
+  [{ limit: 0, namespace: "no_such_namespace" }, false],
+  [{ limit: 0, namespace: "" }, false],
+  [{ limit: 0, namespace: null, dimensions: null }, true],
+  [{ limit: 0, dimensions: {} }, true],
+  [{ limit: 0, dimensions: [] }, true],
+  [{ limit: 0, dimensions: { environment: "prod" } }, false],
+  [{ limit: 0, dimensions: ["environment"] }, false],
+  [{ limit: 0, dimensions: "environment" }, false],
   [{ limit: 0, scope: "organization", scopeId: "1" }, true],
   [{ limit: 0, scope: "organization", scopeId: "2" }, false],
   [{ limit: 0, scope: "project", scopeId: "42" }, true],
@@ -83,6 +97,27 @@ for (const [quota, blocks] of QUOTAS) {
     assertEquals(states[0]![1].blockingQuotas.length, blocks ? 1 : 0);
   });
 }
+
+Deno.test("a quota with a namespace is announced to who sends metrics, and holds for nothing else (section 6)", () => {
+  const states = parse({
+    publicKeys: [{ publicKey: KEY }],
+    config: { quotas: [{ limit: 0, namespace: "custom", reasonCode: "full" }] },
+  });
+  const table = new ProjectTable({ unknown: "refuse", overrideProjectIds: false, states });
+  const verdict = new Admission(table, new RateLimitTable()).decide(
+    { key: KEY, projectId: "", origin: null },
+    1000,
+  );
+  assert(verdict.kind === "admitted");
+  const body = new TextEncoder().encode(
+    `{}\n{"type":"statsd"}\n{}\n{"type":"event"}\n{}\n{"type":"span"}\n{}\n`,
+  );
+  const { items } = parseEnvelope(body);
+  const { kept, applied, dropped } = enforceLimits(items, verdict.limits, 1000);
+  assertEquals([kept.length, dropped], [3, []]);
+  assertEquals(formatRateLimits(applied, 1000), "60::organization:full:custom");
+  assertEquals(enforceLimits(items.slice(1), verdict.limits, 1000).applied, []);
+});
 
 Deno.test("ProjectTable: keys without a state are forwarded or refused as the mode says", () => {
   const states = parse({ publicKeys: [{ publicKey: KEY }] });
@@ -114,6 +149,8 @@ const COUNTED: readonly (readonly [Record<string, unknown>, Record<string, unkno
   [{ limit: null, window: 60, categories: ["error"] }, null],
   [{ limit: 5, window: 60, categories: ["no_such_category"] }, null],
   [{ limit: 5, window: 60, categories: ["error"], namespace: "custom" }, null],
+  [{ limit: 5, window: 60, categories: ["error"], dimensions: { environment: "prod" } }, null],
+  [{ limit: 5, window: 60, categories: ["error"], dimensions: {} }, { id: "error" }],
   [{ limit: 5, window: 60, categories: ["error"], scope: "project", scopeId: 42 }, { scope: "project" }],
   [{ limit: 5, window: 60, categories: ["error"], scope: "project", scopeId: "43" }, null],
 ];
