@@ -243,7 +243,13 @@ async function start(
     },
     itemLimits,
   };
-  const passing = passingOn(settings, options, { bodies, metrics, clock, trustedProxies });
+  const passing = passingOn(settings, options, {
+    bodies,
+    metrics,
+    clock,
+    trustedProxies,
+    organizationOf: (key) => organizationOf(admission, key),
+  });
   const desk = new RelayDesk(clock, (message) => port.post(message));
   const routes = [
     ...ingestionRoutes(deps),

@@ -7,11 +7,10 @@ import { type Endpoint, forwardRoute, type Route, uploadRoutes } from "../listen
 import type { Metrics } from "../telemetry/registry.ts";
 import { hostOf } from "../upstream/dial.ts";
 import { HealthWriter } from "../upstream/health_table.ts";
-import type { StreamRequest } from "../upstream/stream_client.ts";
-import { UpstreamClient } from "../upstream/upstream_client.ts";
-import { DEFAULT_UPSTREAM, type UpstreamSnapshot, type UpstreamSpec } from "../upstream/upstream_spec.ts";
+import type { UpstreamSnapshot } from "../upstream/upstream_spec.ts";
 import { HEAD_BYTES_MAX, IDLE_TIMEOUT_MS } from "./lane_upstreams.ts";
 import type { CommonOptions, IngestSettings } from "./messages.ts";
+import { PassedUpstreams } from "./passed_upstreams.ts";
 
 /** Routes that lead to the upstream, and the end of what is under way on them. */
 export interface PassingOn {
@@ -25,14 +24,20 @@ export interface PassingOn {
   close(): void;
 }
 
-/** Makes the routes, and the client they share. */
+/** Makes the routes, and the clients they share. */
 export function passingOn(
   settings: Live<IngestSettings>,
   { upstreams, health }: Pick<CommonOptions, "upstreams" | "health">,
-  deps: { bodies: BodyReader; metrics: Metrics; clock: Clock; trustedProxies: CidrSet | null },
+  deps: {
+    bodies: BodyReader;
+    metrics: Metrics;
+    clock: Clock;
+    trustedProxies: CidrSet | null;
+    organizationOf(key: string): string | null;
+  },
 ): PassingOn {
   const o = settings.view(({ passing }) => passing);
-  const client = new UpstreamClient(defaultUpstream(upstreams), {
+  const upstream = new PassedUpstreams(upstreams, deps.organizationOf, {
     clock: deps.clock,
     metrics: deps.metrics,
     health: new HealthWriter(health.buffer, health.writer),
@@ -57,12 +62,7 @@ export function passingOn(
   const upstreamHosts = new Set(hostsOf(upstreams));
   const forwarding = {
     ...deps,
-    upstream: {
-      send: (request: StreamRequest, signal: AbortSignal) => client.stream(request, signal),
-      get inFlight(): number {
-        return client.streaming;
-      },
-    },
+    upstream,
     upstreamHosts,
     get requestsMax() {
       return o.requestsMax;
@@ -79,23 +79,21 @@ export function passingOn(
       return o.isForwarding ? route : null;
     },
     update(snapshot) {
-      client.update(defaultUpstream(snapshot));
+      upstream.update(snapshot);
       upstreamHosts.clear();
       for (const host of hostsOf(snapshot)) upstreamHosts.add(host);
     },
-    close: () => client.close(),
+    close: () => upstream.close(),
   };
 }
 
-function defaultUpstream({ upstreams }: UpstreamSnapshot): UpstreamSpec {
-  return upstreams.find(({ name }) => name === DEFAULT_UPSTREAM)!;
-}
-
-/** Names under which the upstream may speak of itself. */
-function hostsOf(snapshot: UpstreamSnapshot): string[] {
-  const { transport, endpoints } = defaultUpstream(snapshot);
-  const { scheme, host, serverName: hostname } = transport;
-  const named = endpoints.map(({ hostname, port }) => hostOf({ scheme, hostname, port, hostHeader: null }));
-  const ports = endpoints.map(({ port }) => hostOf({ scheme, hostname, port, hostHeader: null }));
-  return [host, ...named, ...ports];
+/** Names under which the upstreams may speak of themselves. */
+function hostsOf({ upstreams }: UpstreamSnapshot): string[] {
+  return upstreams.flatMap(({ transport, endpoints }) => {
+    const { scheme, host, serverName } = transport;
+    const at = endpoints.flatMap(({ hostname, port }) =>
+      [hostname, serverName].map((name) => hostOf({ scheme, hostname: name, port, hostHeader: null }))
+    );
+    return [host, ...at];
+  });
 }

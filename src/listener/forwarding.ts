@@ -3,6 +3,7 @@
  *
  * What is passed on is the request as the client sent it, less what belongs to the connection, plus the client's address;
  * and the answer as the upstream sent it, in its own Content-Encoding. Nothing is held whole, kept or tried twice.
+ * It goes to the upstream that records of the same key go to (`forward_subject.ts`).
  *
  * Unlike in a Relay, forwarding headers of the client are replaced by one line, not joined by a second one: which of two
  * the upstream would believe is nobody's guess, and what a stranger writes there must not count.
@@ -11,17 +12,31 @@
  */
 import type { CidrSet } from "../core/cidr.ts";
 import { RequestError } from "../protocol/request_error.ts";
-import type { StreamClient, StreamResponse } from "../upstream/stream_client.ts";
+import type { StreamRequest, StreamResponse } from "../upstream/stream_client.ts";
 import { UpstreamError } from "../upstream/upstream_error.ts";
+import type { RouteSubject } from "../upstream/upstream_route.ts";
 import { type Answer, errorAnswer } from "./answer.ts";
 import { unreadable } from "./body_reader.ts";
 import { type BodyStream, type BodyStreamDeps, openBody } from "./body_stream.ts";
 import { clientAddress } from "./client_address.ts";
 import { BodyError, type HeaderList, type IncomingRequest } from "./incoming_request.ts";
+import { forwardSubject } from "./forward_subject.ts";
+
+/** Where requests are passed on to. */
+export interface ForwardUpstream {
+  /** Requests whose answers have not ended. */
+  readonly inFlight: number;
+  /**
+   * As `StreamClient.send`.
+   *
+   * @param subject whose request it is; null when it names no key
+   */
+  send(request: StreamRequest, signal: AbortSignal, subject: RouteSubject | null): Promise<StreamResponse>;
+}
 
 /** What the endpoints that forward work with. */
 export interface ForwardDeps extends BodyStreamDeps {
-  readonly upstream: Pick<StreamClient, "send" | "inFlight">;
+  readonly upstream: ForwardUpstream;
   /** Proxies whose forwarding headers are believed; null for none. */
   readonly trustedProxies: CidrSet | null;
   /** Requests under way at the same time. */
@@ -53,12 +68,13 @@ export async function forward(
   try {
     const { chunks, bytes } = body;
     if (deps.upstream.inFlight >= deps.requestsMax) throw overloaded();
-    const response = await deps.upstream.send({
+    const outgoing = {
       method: request.method,
       path,
       headers: requestHeaders(request, deps.trustedProxies),
       body: chunks === null ? null : { chunks, bytes },
-    }, request.signal);
+    };
+    const response = await deps.upstream.send(outgoing, request.signal, forwardSubject(request));
     return { ...passOn(response, options), closing: !body.isRead };
   } catch (error) {
     const refusal = refusalFor(error);
