@@ -81,22 +81,16 @@ class ServeEngine implements Engine {
     void this.#retire(retired);
   }
 
+  /** Once a server shuts down it cannot be aborted any more: what is left then ends with what it waits for, or the process. */
   async close(graceMs: number): Promise<void> {
     this.#isClosed = true;
-    if (graceMs > 0) {
-      const waited = new AbortController();
-      const shutdowns = [...this.#generations].map(({ server }) => server.shutdown().catch(() => {}));
-      const shutdown = Promise.all(shutdowns).then(() => waited.abort());
-      await Promise.race([shutdown, this.#options.clock.sleep(graceMs, waited.signal)]);
-      if (waited.signal.aborted) return this.#stopRetiring.abort();
-      waited.abort();
-    }
     this.#stopRetiring.abort();
-    try {
-      this.#abort.abort();
-    } catch {
-      // A server that is shutting down may not take an abort on top; its connections end with the process.
-    }
+    if (graceMs === 0) return this.#abort.abort();
+    const waited = new AbortController();
+    const shutdowns = [...this.#generations].map(({ server }) => server.shutdown().catch(() => {}));
+    const shutdown = Promise.all(shutdowns);
+    await Promise.race([shutdown, this.#options.clock.sleep(graceMs, waited.signal)]);
+    waited.abort();
   }
 
   #listen(port: number): Generation {

@@ -1,6 +1,7 @@
 /** How a node ends: what was begun is finished, what was acknowledged is kept, and it does not take longer than it may. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { NodeProcess } from "../support/node_process.ts";
+import { RawUpstream } from "../support/raw_upstream.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { postEvent } from "../support/post_event.ts";
 import { SlowPost } from "../support/slow_post.ts";
@@ -83,6 +84,21 @@ Deno.test("a second SIGTERM ends the node now", async () => {
 
   assertNotEquals(await node.exited(), 0);
 });
+
+for (const exposure of EXPOSURES) {
+  Deno.test(`SIGTERM with exposure ${exposure}: a request that the upstream never answers ends with the grace period, quietly`, async () => {
+    await using upstream = new RawUpstream((call) => call.gone());
+    await using node = await NodeProcess.start({
+      upstream: upstream.url,
+      config: { limits: { shutdown_timeout: 1 }, listener: { exposure } },
+    });
+    const asked = fetch(`${node.url}/api/0/organizations/`).then((answer) => answer.body?.cancel(), () => {});
+    await until("it is passed on", () => upstream.calls.length === 1);
+    assertEquals(await node.terminate(), 0);
+    await asked;
+    assertEquals(node.stderr.match(/BadResource|[Uu]ncaught|restarted/), null);
+  });
+}
 
 async function arrivesNowOrAfterRestart(
   node: NodeProcess,
