@@ -90,8 +90,9 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const credentials = loadCredentials(dir, settings, sources);
   problems.push(..."problems" in result ? result.problems : [], ...credentials.problems);
   if ("value" in result) {
-    for (const { path, rule } of checkUpstreams(result.value)) {
-      problems.push({ origin: originOf(path, "value"), key: path.join("."), rule });
+    for (const { path, rule, received } of checkUpstreams(result.value)) {
+      const shown = received !== undefined && { received: showValue(received) };
+      problems.push({ origin: originOf(path, "value"), key: path.join("."), rule, ...shown });
     }
   }
   if (document && isTree(document.value) && "credentials" in document.value) {
