@@ -7,6 +7,7 @@ import { spawnWorkerHalf } from "../lane/half_host.ts";
 import { Node } from "../node.ts";
 import { diskStorage } from "../spool/disk_storage.ts";
 import { logger } from "../telemetry/log.ts";
+import { ServiceManager } from "./service_manager.ts";
 
 const log = logger("node");
 
@@ -26,16 +27,20 @@ export async function runNode(
     stop.resolve();
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
+  const sources = processSources();
+  const manager = new ServiceManager(sources.env, systemClock, Deno.pid);
   try {
     const node = await Node.start(loaded, {
       clock: systemClock,
       storage: diskStorage,
       spawn: spawnWorkerHalf,
-      sources: processSources(),
+      sources,
     });
     options.hangups.handle(() => void node.reload("signal").catch(() => {}));
     options.onReady?.();
+    manager.ready();
     await stop.promise;
+    manager.stopping();
     await node.drain();
     return 0;
   } catch (error) {
@@ -43,6 +48,7 @@ export async function runNode(
     log.error("the node cannot start: {error}", { error });
     return 1;
   } finally {
+    manager.close();
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, onSignal);
   }
 }

@@ -1,13 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { parse } from "yaml";
-import { PRINTED_ASSETS } from "../../../src/cli/print_command.ts";
 import { METRIC_LAYOUT } from "../../../src/telemetry/catalogue.ts";
 import { renderExposition } from "../../../src/telemetry/exposition.ts";
 import { Metrics, MetricsReader } from "../../../src/telemetry/registry.ts";
 import { parseExposition } from "../../support/exposition.ts";
+import { runFakeCli } from "../../support/fake_system.ts";
 import { queriedSeries } from "../../support/promql.ts";
 
-const printed = (name: string): string => PRINTED_ASSETS.find((asset) => asset.name === name)!.render();
+const { out: grafana } = await runFakeCli(["print", "grafana"]);
+const { out: alerts } = await runFakeCli(["print", "alerts"]);
 
 /** Labels of every series a node exposes, with the values it knows beforehand; null: any value. */
 function exposedSeries(): ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string> | null>> {
@@ -57,7 +58,7 @@ function problemsOf(query: string): string[] {
 }
 
 Deno.test("print grafana: a dashboard whose every query asks for what a node exposes", () => {
-  const dashboard = JSON.parse(printed("grafana"));
+  const dashboard = JSON.parse(grafana);
   const queries = dashboard.panels.flatMap((panel: { targets?: { expr: string }[] }) =>
     (panel.targets ?? []).map(({ expr }) => expr)
   ) as string[];
@@ -69,7 +70,7 @@ Deno.test("print grafana: a dashboard whose every query asks for what a node exp
 });
 
 Deno.test("print alerts: rules of Prometheus whose every query asks for what a node exposes", () => {
-  const { groups: [{ rules }] } = parse(printed("alerts"));
+  const { groups: [{ rules }] } = parse(alerts);
   assert(rules.length >= 10);
   for (const { alert, expr, labels, annotations } of rules) {
     assertEquals([alert, problemsOf(expr)], [alert, []]);
