@@ -3,6 +3,7 @@ import { loadConfig } from "../config/load_config.ts";
 import { type Command, EXIT, type Invocation, type System, UsageError } from "./command.ts";
 import { ALERT_RULES } from "./print/alert_rules.ts";
 import { grafanaDashboard } from "./print/grafana_dashboard.ts";
+import { kubernetesManifests } from "./print/kubernetes_manifests.ts";
 import { systemdUnit } from "./print/systemd_unit.ts";
 import { alignedRows } from "./readable.ts";
 
@@ -33,6 +34,7 @@ export const PRINTED_ASSETS: readonly PrintedAsset[] = [
   { name: "grafana", about: "Dashboard for Grafana 10 and later, to be imported", render: grafanaDashboard },
   { name: "alerts", about: "Alert rules for Prometheus", render: () => ALERT_RULES },
   { name: "systemd", about: "Hardened unit for a virtual machine", render: systemdUnit },
+  { name: "kubernetes", about: "Manifests for the cluster of a region", render: kubernetesManifests },
 ];
 
 /** `landfall print` */
