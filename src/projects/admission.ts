@@ -106,11 +106,12 @@ export class Admission {
       : null;
     if (untrusted !== null) return UNTRUSTED[untrusted];
     const learned = this.limits.activeFor(key, state, nowMs);
-    const blocking = state.blockingQuotas.map((quota) => blockingLimit(quota, nowMs));
     return {
       kind: "admitted",
       projectId: own,
-      limits: blocking.length > 0 ? [...blocking, ...learned] : learned,
+      limits: state.blockingQuotas.length === 0
+        ? learned
+        : [...state.blockingQuotas.map((quota) => blockingLimit(quota, nowMs)), ...learned],
       state,
     };
   }

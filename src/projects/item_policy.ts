@@ -86,8 +86,8 @@ export class ItemPolicy {
   /** All three, one after the other. */
   apply(policed: PolicedEnvelope, state: ProjectState, stateOf: StateOf, nowMs: number): ItemVerdict {
     const filtered = this.filter(policed, state);
-    const sampled = this.sample({ ...policed, items: filtered.kept }, state, stateOf, nowMs);
-    const counted = this.count({ ...policed, items: sampled.kept }, state, nowMs);
+    const sampled = this.sample(withItems(policed, filtered.kept), state, stateOf, nowMs);
+    const counted = this.count(withItems(policed, sampled.kept), state, nowMs);
     if (counted.kept === policed.items) return counted;
     return { ...counted, dropped: [...filtered.dropped, ...sampled.dropped, ...counted.dropped] };
   }
@@ -115,10 +115,12 @@ export class ItemPolicy {
   }
 
   /** Inbound filters. An event takes what depends on it along, and so does a replay. */
-  filter({ items, ...policed }: PolicedEnvelope, state: ProjectState): ItemVerdict {
+  filter(policed: PolicedEnvelope, state: ProjectState): ItemVerdict {
+    const { items } = policed;
     const { filters } = this.#rulesOf(state);
     if (filters.isEmpty || items.length === 0) return pass(items);
-    const trace = parseSamplingContext(policed.envelope.headers.trace);
+    // Filters that are asked without the event do not look at its trace, either.
+    const trace = filters.needsEvent ? parseSamplingContext(policed.envelope.headers.trace) : null;
     const reasonOf = (kind: FilterSubject["kind"], event: JsonRecord | null): string | null =>
       filters.match({ kind, event, trace, clientAddress: policed.remoteAddr, userAgent: policed.userAgent });
     const read = (item: EnvelopeItem): JsonRecord | null =>
@@ -171,6 +173,7 @@ export class ItemPolicy {
   count({ items, key }: PolicedEnvelope, state: ProjectState, nowMs: number): ItemVerdict {
     if (state.countedQuotas.length === 0 || items.length === 0) return pass(items);
     const { kept, applied, dropped } = enforceQuotas(items, this.#counting(key, state), nowMs);
+    if (kept === items) return pass(items);
     return { kept, applied, dropped: dropped.map((quantity) => ({ ...quantity, outcome: "rate_limited" })) };
   }
 
@@ -214,6 +217,11 @@ const HAS_INDEXED: ReadonlySet<DataCategory> = new Set(["transaction", "span", "
 
 function pass(items: readonly EnvelopeItem[]): ItemVerdict {
   return { kept: items, dropped: NOTHING, applied: NOTHING };
+}
+
+/** The same envelope with what is left of it. */
+function withItems(policed: PolicedEnvelope, items: readonly EnvelopeItem[]): PolicedEnvelope {
+  return items === policed.items ? policed : { ...policed, items };
 }
 
 /** Takes out the items for which there is a reason. */
