@@ -30,7 +30,9 @@ testEachNode(
     await until("all is refused", () => upstream.requests.length >= load.acknowledged.size);
     assertEquals(await node.terminate(), 0);
 
-    const entries = node.stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+    const lines = node.stderr.trimEnd().split("\n");
+    assertEquals(lines.filter((line) => !line.startsWith("{")), [], "all of it is lines of the log");
+    const entries = lines.map((line) => JSON.parse(line));
     assert(
       entries.every(({ time, level, log, room, message }) =>
         time && level && log === "node" && room && message
