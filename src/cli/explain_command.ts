@@ -53,12 +53,12 @@ async function subjectOf(invocation: Invocation, system: System): Promise<Subjec
     throw new UsageError("explain takes either one ID or --file");
   }
   if (file !== undefined) return fileSubject(file, flags, system);
-  const { path, config } = await findSpool(invocation, system);
+  const { path } = await findSpool(invocation, system);
   const record = await findRecord(system.storage, path, id!);
   const meta = record && metaOf(record);
   if (!record || !meta) throw new Error(`there is no whole record at ${id}`);
   if (meta.passthrough) throw new Error("the record is no envelope; only limits hold for it");
-  const body = decodedBody(system.storage, record, meta, config);
+  const body = decodedBody(system.storage, record, meta);
   return { meta, envelope: await (record.large ? scanned(body) : whole(body)) };
 }
 

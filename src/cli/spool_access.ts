@@ -72,7 +72,6 @@ export function decodedBody(
   storage: Storage,
   record: Pick<InspectedRecord, "body" | "large">,
   meta: RequestMeta,
-  { limits }: Config,
 ): AsyncIterable<Uint8Array> {
-  return decodeChunks(bodyOf(storage, record), meta.contentEncoding, limits.maxEnvelopeSize);
+  return decodeChunks(bodyOf(storage, record), meta.contentEncoding);
 }

@@ -23,7 +23,7 @@ export const spoolExportCommand: Command = {
     const spool = await findSpool(invocation, system);
     let [written, failed] = [0, 0];
     for await (const record of chosen(spool, system, operands, flags.has("dead"))) {
-      const problem = await write(record, folder, spool, system);
+      const problem = await write(record, folder, system);
       if (problem === null) written++;
       else {
         failed++;
@@ -53,7 +53,6 @@ async function* chosen(
 async function write(
   record: InspectedRecord,
   folder: string,
-  { config }: FoundSpool,
   system: System,
 ): Promise<string | null> {
   const meta = metaOf(record);
@@ -61,7 +60,7 @@ async function write(
   const name = [record.id.replaceAll("/", "-"), ...meta.eventId === null ? [] : [meta.eventId]].join(".");
   const path = `${folder}/${name}.${meta.passthrough ? "body" : "envelope"}`;
   try {
-    await system.writeNewFrom(path, decodedBody(system.storage, record, meta, config));
+    await system.writeNewFrom(path, decodedBody(system.storage, record, meta));
     return null;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return `${path} exists already and was left alone`;

@@ -20,7 +20,7 @@ export const spoolShowCommand: Command = {
     const { flags, operands } = invocation;
     const [id] = operands;
     if (id === undefined || operands.length > 1) throw new UsageError("spool show takes one ID");
-    const { path, config } = await findSpool(invocation, system);
+    const { path } = await findSpool(invocation, system);
     const record = await findRecord(system.storage, path, id);
     if (!record) throw new Error(`there is no whole record at ${id}`);
     if (flags.has("body")) {
@@ -30,7 +30,7 @@ export const spoolShowCommand: Command = {
     const meta = metaOf(record);
     system.out(recordText(record, meta, system.clock.now()));
     if (meta && !meta.passthrough) {
-      system.out(await envelopeText(decodedBody(system.storage, record, meta, config)));
+      system.out(await envelopeText(decodedBody(system.storage, record, meta)));
     }
     return EXIT.ok;
   },

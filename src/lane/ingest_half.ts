@@ -218,9 +218,6 @@ async function start(
     get acceptUnknownItems() {
       return settings.current.acceptUnknownItems;
     },
-    get decodedBytesMax() {
-      return settings.current.listener.envelopeBytesMax;
-    },
     onWanted: (key) => wanted.want(key),
   });
   const bodies = new BodyReader({ memoryBytesMax: o.bodyMemoryBytesMax, metrics });

@@ -39,15 +39,14 @@ export interface ReadEnvelope {
 /** Reads the envelope of a record; null when it cannot be decoded or had. */
 export async function readEnvelope(
   { meta, body, stream }: Pick<ForwardJob, "meta" | "body" | "stream">,
-  encoder: Pick<BodyEncoder, "decode" | "decodedBytesMax">,
+  encoder: Pick<BodyEncoder, "decode">,
 ): Promise<ReadEnvelope | null> {
   const encoding = meta.contentEncoding;
   if (stream) {
-    const bytesMax = encoder.decodedBytesMax;
-    const envelope = await scanStream(stream, encoding, bytesMax);
+    const envelope = await scanStream(stream, encoding);
     return envelope && {
       envelope,
-      keep: (items) => ({ body, stream: keepOfStream(stream, { envelope, items, encoding, bytesMax }) }),
+      keep: (items) => ({ body, stream: keepOfStream(stream, { envelope, items, encoding }) }),
     };
   }
   const bytes = await encoder.decode({ bytes: body, encoding });
@@ -62,17 +61,14 @@ export async function readEnvelope(
 /**
  * Reads a large envelope to find its items, without holding it. Null when it cannot be read; whoever sends it finds out
  * why.
- *
- * @param bytesMax most bytes it decodes to
  */
 async function scanStream(
   stream: StreamedBody,
   encoding: BodyEncoding,
-  bytesMax: number,
 ): Promise<ScannedEnvelope | null> {
   const scanner = new EnvelopeScanner();
   try {
-    for await (const chunk of decodeChunks(stream.chunks(), encoding, bytesMax)) scanner.push(chunk);
+    for await (const chunk of decodeChunks(stream.chunks(), encoding)) scanner.push(chunk);
     return scanner.finish();
   } catch {
     return null;
@@ -82,11 +78,10 @@ async function scanStream(
 /** A large envelope with these items of it alone, decoded, picked out while it is sent. */
 function keepOfStream(
   stream: StreamedBody,
-  { envelope, items, encoding, bytesMax }: {
+  { envelope, items, encoding }: {
     readonly envelope: ScannedEnvelope;
     readonly items: readonly EnvelopeItem[];
     readonly encoding: BodyEncoding;
-    readonly bytesMax: number;
   },
 ): StreamedBody {
   const parts = envelopeParts(envelope, { items });
@@ -94,5 +89,5 @@ function keepOfStream(
     (sum, part) => sum + (part instanceof Uint8Array ? part.length : part.to - part.from),
     0,
   );
-  return { bytes, chunks: () => selectParts(decodeChunks(stream.chunks(), encoding, bytesMax), parts) };
+  return { bytes, chunks: () => selectParts(decodeChunks(stream.chunks(), encoding), parts) };
 }

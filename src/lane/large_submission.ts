@@ -11,7 +11,6 @@ export interface LargeRewrite {
   readonly body: LargeUpload;
   readonly encoding: BodyEncoding;
   readonly change: EnvelopeChange;
-  readonly decodedBytesMax: number;
 }
 
 /**
@@ -22,7 +21,7 @@ export interface LargeRewrite {
 export async function rewriteLarge(sink: RecordSink, o: LargeRewrite): Promise<LargeUpload> {
   const upload = await sink.openLarge();
   try {
-    const decoded = decodeChunks(o.body.read(), o.encoding, o.decodedBytesMax);
+    const decoded = decodeChunks(o.body.read(), o.encoding);
     for await (const chunk of selectParts(decoded, envelopeParts(o.envelope, o.change))) {
       await upload.write([chunk]);
     }

@@ -11,6 +11,7 @@ import type {
 import type { EnvelopeHeaders, EnvelopeItem } from "../protocol/envelope.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { RequestError } from "../protocol/request_error.ts";
+import type { RequestMeta } from "../protocol/request_meta.ts";
 import type { LargeUpload } from "../spool/large_upload.ts";
 import type { SpoolError } from "../spool/spool_error.ts";
 import type { TapEvent, TappedItem } from "../telemetry/tap_event.ts";
@@ -46,14 +47,15 @@ export class ObservedIngress implements Ingress {
   }
 
   submitLarge(submission: LargeSubmission): Promise<readonly RateLimit[]> {
-    const { meta, envelope: { headers, items } } = submission;
-    const looked = { meta, bytes: 0, headers, items, decoded: null };
+    const { meta, envelope: { headers, items }, body } = submission;
+    const looked = { meta, bytes: body.bytes, headers, items, decoded: null };
     return this.#observed(looked, () => this.inner.submitLarge(submission));
   }
 
   submitPassthrough(submission: PassthroughSubmission): Promise<readonly RateLimit[]> {
     const { meta, body } = submission;
-    const looked = { meta, bytes: body.length, headers: {}, items: [], decoded: null };
+    const bytes = body instanceof Uint8Array ? body.length : body.bytes;
+    const looked = { meta, bytes, headers: {}, items: [], decoded: null };
     return this.#observed(looked, () => this.inner.submitPassthrough(submission));
   }
 
@@ -67,10 +69,9 @@ export class ObservedIngress implements Ingress {
 
   unspooled(
     error: SpoolError,
-    sender: Pick<Screened, "key" | "projectId">,
-    items: readonly EnvelopeItem[],
+    meta: Pick<RequestMeta, "key" | "projectId" | "quantities">,
   ): readonly RateLimit[] {
-    return this.inner.unspooled(error, sender, items);
+    return this.inner.unspooled(error, meta);
   }
 
   projectIdOf(key: string): string | null {

@@ -73,8 +73,6 @@ export interface SubmitterOptions {
   readonly policy: ItemPolicy;
   readonly itemLimits: ItemLimits;
   readonly acceptUnknownItems: boolean;
-  /** Largest envelope once decoded. */
-  readonly decodedBytesMax: number;
   /** The state of this key's project is not known yet. */
   readonly onWanted: (key: string) => void;
 }
@@ -100,11 +98,11 @@ export class Submitter implements Ingress {
     return this.#submit(submission, async (stored, cut) => {
       const change = headers ? { ...cut, headers: { ...headers, ...cut?.headers } } : cut;
       if (!change) return await this.#appendLarge(stored, body, receivedAtMs);
-      const { sink, decodedBytesMax } = this.#o;
+      const { sink } = this.#o;
       const encoding = meta.contentEncoding;
       let upload: LargeUpload | null = null;
       try {
-        upload = await rewriteLarge(sink, { envelope, body, encoding, change, decodedBytesMax });
+        upload = await rewriteLarge(sink, { envelope, body, encoding, change });
         return await this.#appendLarge({ ...stored, contentEncoding: "" }, upload, receivedAtMs);
       } catch (error) {
         return this.#unspooled(error, stored);
@@ -131,10 +129,9 @@ export class Submitter implements Ingress {
 
   unspooled(
     error: SpoolError,
-    sender: Pick<Screened, "key" | "projectId">,
-    items: readonly EnvelopeItem[],
+    meta: Pick<RequestMeta, "key" | "projectId" | "quantities">,
   ): readonly RateLimit[] {
-    return this.#unspooled(error, { ...sender, quantities: totalQuantities(items) });
+    return this.#unspooled(error, meta);
   }
 
   async #submit(
@@ -203,7 +200,10 @@ export class Submitter implements Ingress {
       return policed.applied;
     }
     const stored = movedPassthrough(state ? { ...meta, isPoliced: true } : meta, projectId);
-    return await this.#append(stored, [body], receivedAtMs) ?? NO_LIMITS;
+    const refusal = body instanceof Uint8Array
+      ? await this.#append(stored, [body], receivedAtMs)
+      : await this.#appendLarge(stored, body, receivedAtMs);
+    return refusal ?? NO_LIMITS;
   }
 
   /** What is taken unseen is policed when the state of its project is known. */

@@ -106,15 +106,11 @@ export class BodyReader {
   /**
    * Reads a body that is small, received and decoded; of a larger one only as much as shows that.
    *
-   * br, deflate and zstd are read whole whatever their size: their decoders do not stand being fed piece by piece (see
-   * `decode_body.ts`), and no SDK sends large bodies in them.
-   *
    * @throws {RequestError} as {@link BodyReader.read}
    */
   async open(request: IncomingRequest, limit: number): Promise<Body | LargeStream> {
     const encoding = parseContentEncoding(request.header("content-encoding"));
-    const isStreamable = encoding === "" || encoding === "gzip";
-    if (!isStreamable || limit <= LARGE_BYTES_MIN) return await this.read(request, limit);
+    if (limit <= LARGE_BYTES_MIN) return await this.read(request, limit);
     const announced = announcedLength(request);
     if (announced > limit) throw lengthExceeded();
     const stream = (first: readonly Uint8Array[]): LargeStream =>
@@ -139,7 +135,7 @@ export class BodyReader {
 
   #stream(
     request: IncomingRequest,
-    encoding: "" | "gzip",
+    encoding: BodyEncoding,
     limit: number,
     first: readonly Uint8Array[],
   ): LargeStream {

@@ -2,9 +2,8 @@
  * Request bodies that are passed on while they arrive.
  *
  * Content-Encoding is undone on the way, as a Relay does, because whoever is behind the upstream's API need not know it.
- * gzip and deflate are decoded as streams. The decoders for br and zstd cannot be used that way here (see
- * `decode_body.ts`), and nobody sends them to the API but relays, which do so in small bodies: those are read whole,
- * within the memory of all bodies.
+ * gzip and deflate are decoded as streams. br and zstd are read whole, within the memory of all bodies: nobody sends
+ * them to the API but relays, which do so in small bodies.
  *
  * Limits: the limit of a body counts as received and again decoded.
  */

@@ -153,7 +153,8 @@ function withByteAfter(body: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function createDecoder(
+/** The runtime's decoder for all but zstd. */
+export function createDecoder(
   encoding: "gzip" | "deflate" | "br",
 ): zlib.Gunzip | zlib.Inflate | zlib.BrotliDecompress {
   if (encoding === "br") return zlib.createBrotliDecompress();

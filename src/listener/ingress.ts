@@ -29,8 +29,8 @@ export interface Submission extends Received {
 /** A request whose body only the upstream can read. */
 export interface PassthroughSubmission extends Received {
   readonly meta: RequestMeta & { readonly passthrough: Passthrough };
-  /** As received, in `meta.contentEncoding`. */
-  readonly body: Uint8Array;
+  /** As received, in `meta.contentEncoding`; a large one is discarded by its owner if it is not kept. */
+  readonly body: Uint8Array | LargeUpload;
 }
 
 /** An envelope that was written to the spool as it arrived. */
@@ -90,14 +90,13 @@ export interface Ingress {
   submitLarge(submission: LargeSubmission): Promise<readonly RateLimit[]>;
 
   /**
-   * The spool took no more of an envelope of which these items had come: what to tell the client.
+   * The spool took no more of a body that had come so far: what to tell the client.
    *
    * @throws {RequestError} 503 when its disk fails
    */
   unspooled(
     error: SpoolError,
-    sender: Pick<Screened, "key" | "projectId">,
-    items: readonly EnvelopeItem[],
+    meta: Pick<RequestMeta, "key" | "projectId" | "quantities">,
   ): readonly RateLimit[];
 
   /**

@@ -7,14 +7,15 @@
  * Limits: in memory is what is gathered for a write (`large_stream.ts`), the header at hand, and the payload of an event.
  */
 import { EnvelopeScanner } from "../protocol/envelope.ts";
-import { SpoolError } from "../spool/spool_error.ts";
+import { totalQuantities } from "../protocol/item_type.ts";
 import type { Answer } from "./answer.ts";
-import { GunzipSink } from "./gunzip_sink.ts";
+import { decodeSink } from "./decode_sink.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
+import { intoSpool } from "./into_spool.ts";
 import type { LargeStream } from "./large_stream.ts";
 import { requestOrigin } from "./sender_meta.ts";
 import { relaySignature } from "./sender.ts";
-import { type IngestionDeps, limited, type Sender, submitScanned } from "./submission.ts";
+import { type IngestionDeps, type Sender, submitScanned } from "./submission.ts";
 
 /** What {@link submitLargeEnvelope} takes. */
 export interface LargeEnvelopeRequest {
@@ -64,30 +65,30 @@ export async function submitLargeEnvelope(
       fault = error;
     }
   };
-  const gunzip = stream.encoding === "gzip" ? new GunzipSink(limit, scan) : null;
+  const { encoding } = stream;
+  const budget = deps.bodies.budget;
+  const decoder = encoding === "" ? null : decodeSink(encoding, { limit, budget, take: scan });
+  const scope = () => ({
+    key: sender?.auth.key ?? "",
+    projectId: sender?.projectId ?? "",
+    quantities: totalQuantities(scanner.items),
+  });
   try {
-    const upload = await ingress.openLarge();
-    try {
+    return await intoSpool(deps, request, scope, async (upload) => {
       for await (const piece of stream.pieces()) {
         await upload.write([piece]);
-        await (gunzip ? gunzip.write(piece) : scanner.push(piece));
+        if (decoder) await decoder.write(piece);
+        else scanner.push(piece);
         screen();
       }
-      await gunzip?.end();
+      await decoder?.end();
+      screen();
       if (fault !== null) throw fault;
       const envelope = scanner.finish();
       sender ??= senderOf(scanner.firstLine);
-      return await submitScanned(deps, request, sender, { envelope, upload, encoding: stream.encoding });
-    } finally {
-      await upload.discard();
-    }
-  } catch (error) {
-    if (!(error instanceof SpoolError)) throw error;
-    request.isSubmitted = true;
-    // What is left of the body is not read, so the connection is of no more use.
-    const of = { key: sender?.auth.key ?? "", projectId: sender?.projectId ?? "" };
-    return { ...limited(ingress.unspooled(error, of, scanner.items), deps.clock.now()), closing: true };
+      return await submitScanned(deps, request, sender, { envelope, upload, encoding });
+    });
   } finally {
-    gunzip?.destroy();
+    decoder?.destroy();
   }
 }

@@ -1,3 +1,4 @@
+import type { BodyEncoding } from "../protocol/request_meta.ts";
 import { BodyError, type IncomingRequest } from "./incoming_request.ts";
 import { unreadable } from "./body_reader.ts";
 import { lengthExceeded } from "./refusals.ts";
@@ -8,7 +9,7 @@ const GATHER_BYTES = 128 * 1024;
 /** Options of {@link LargeStream}. */
 export interface LargeStreamOptions {
   readonly request: IncomingRequest;
-  readonly encoding: "" | "gzip";
+  readonly encoding: BodyEncoding;
   /** Most bytes, as received. */
   readonly limit: number;
   /** What was read already; the rest comes from the request. */
@@ -28,7 +29,7 @@ export class LargeStream {
   }
 
   /** What has to be undone to read it. */
-  get encoding(): "" | "gzip" {
+  get encoding(): BodyEncoding {
     return this.#o.encoding;
   }
 

@@ -161,7 +161,7 @@ export interface PassthroughRequest {
   /** The upstream's path and query. The query must not authenticate: the sender's key goes into a header. */
   readonly path: string;
   readonly contentType: string | null;
-  readonly body: Pick<Body, "received" | "encoding">;
+  readonly body: { readonly received: Uint8Array | LargeUpload; readonly encoding: BodyEncoding };
   /** What the body counts for; it is not read. */
   readonly quantities: readonly Quantity[];
 }

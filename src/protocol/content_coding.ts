@@ -1,16 +1,16 @@
 /**
  * Content-Encoding of bodies that are never held whole.
  *
- * gzip, deflate and br go through the runtime's streams. zstd has none that can be trusted (`zstd.ts`): it is encoded
- * piece by piece, each a frame of its own, which decoders take as one body; decoding takes all of it at once.
+ * gzip, deflate and br go through the runtime's streams. That for zstd cannot be trusted (`zstd.ts`): it is encoded
+ * piece by piece, each a frame of its own, which decoders take as one body, and decoded block by block.
  *
  * A piece, put in or got out, is good until the next is asked for, so that whoever reads a file needs one piece of memory.
  */
 import { Readable, type Transform } from "node:stream";
 import * as zlib from "node:zlib";
-import { concatBytes } from "../core/bytes.ts";
 import type { BodyEncoding } from "./request_meta.ts";
-import { decodeZstd, encodeZstd } from "./zstd.ts";
+import { encodeZstd } from "./zstd.ts";
+import { ZstdDecoder } from "./zstd_decoder.ts";
 
 type Chunks = AsyncIterable<Uint8Array>;
 
@@ -31,12 +31,11 @@ const ENCODERS: typeof DECODERS = {
 /**
  * The decoded bytes, read as fast as they are taken.
  *
- * @param max most bytes that zstd may decode to, since that is done in one go
  * @throws {Error} the bytes are corrupt, and whatever reading `chunks` throws
  */
-export function decodeChunks(chunks: Chunks, encoding: BodyEncoding, max: number): Chunks {
+export function decodeChunks(chunks: Chunks, encoding: BodyEncoding): Chunks {
   if (encoding === "") return chunks;
-  return encoding === "zstd" ? decodeAtOnce(chunks, max) : through(chunks, DECODERS[encoding]());
+  return encoding === "zstd" ? zstdDecoded(chunks) : through(chunks, DECODERS[encoding]());
 }
 
 /**
@@ -49,10 +48,14 @@ export function encodeChunks(chunks: Chunks, encoding: BodyEncoding): Chunks {
   return encoding === "zstd" ? zstdFramesOf(chunks) : through(chunks, ENCODERS[encoding]());
 }
 
-async function* decodeAtOnce(chunks: Chunks, max: number): AsyncGenerator<Uint8Array> {
-  const received: Uint8Array[] = [];
-  for await (const chunk of chunks) received.push(chunk.slice());
-  yield decodeZstd(concatBytes(received), max);
+async function* zstdDecoded(chunks: Chunks): AsyncGenerator<Uint8Array> {
+  const decoder = new ZstdDecoder();
+  try {
+    for await (const chunk of chunks) yield* decoder.push(chunk);
+    decoder.end();
+  } finally {
+    decoder.destroy();
+  }
 }
 
 async function* zstdFramesOf(chunks: Chunks): AsyncGenerator<Uint8Array> {

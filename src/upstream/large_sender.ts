@@ -94,7 +94,7 @@ export class LargeSender {
   }
 
   #recoded({ chunks }: StreamedBody, stored: BodyEncoding, encoding: BodyEncoding, heldMs: number): Chunks {
-    const decoded = decodeChunks(chunks(), stored, this.#o.encoder.decodedBytesMax);
+    const decoded = decodeChunks(chunks(), stored);
     return encodeChunks(heldMs > 0 ? aged(decoded, heldMs) : decoded, encoding);
   }
 

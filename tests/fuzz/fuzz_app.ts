@@ -76,7 +76,6 @@ export class FuzzApp {
       policy: new ItemPolicy(new QuotaCounters()),
       itemLimits,
       acceptUnknownItems: true,
-      decodedBytesMax: 1 << 24,
       onWanted: () => {},
       pressure: new SpoolPressure({
         budget: { bytesUsed: 0, bytesMax: 1 },

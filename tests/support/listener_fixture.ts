@@ -17,6 +17,7 @@ import type {
   PassthroughSubmission,
   Submission,
 } from "../../src/listener/ingress.ts";
+import { SPOOL_FULL } from "../../src/listener/ingress.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
 import { healthRoutes, ingestionRoutes, relayRoutes } from "../../src/listener/routes.ts";
 import { DEFAULT_ITEM_LIMITS, type ItemLimits } from "../../src/protocol/item_limits.ts";
@@ -35,7 +36,7 @@ export const AUTH = `sentry_version=7&sentry_key=${KEY}`;
 /** Remembers submissions, with copies of their bodies, and answers as told. */
 export class FakeIngress implements Ingress {
   readonly submissions: Submission[] = [];
-  readonly passthroughs: PassthroughSubmission[] = [];
+  readonly passthroughs: (PassthroughSubmission & { readonly body: Uint8Array })[] = [];
   /** Where large bodies go. */
   readonly storage = new SimStorage({});
   readonly budget = DiskBudget.create(1 << 30);
@@ -49,9 +50,13 @@ export class FakeIngress implements Ingress {
     return this.respond();
   }
 
-  submitPassthrough(submission: PassthroughSubmission): Promise<readonly RateLimit[]> {
-    this.passthroughs.push(submission);
-    return this.respond();
+  /** Remembered as if its body had been held. */
+  async submitPassthrough(
+    { meta, body, receivedAtMs }: PassthroughSubmission,
+  ): Promise<readonly RateLimit[]> {
+    const held = body instanceof Uint8Array ? body : await bytesOf(body);
+    this.passthroughs.push({ meta, body: held, receivedAtMs });
+    return await this.respond();
   }
 
   async openLarge(): Promise<LargeUpload> {
@@ -63,9 +68,7 @@ export class FakeIngress implements Ingress {
 
   /** Remembered as if it had been held, with its header as it is to be. */
   async submitLarge({ meta, body, headers, receivedAtMs }: LargeSubmission): Promise<readonly RateLimit[]> {
-    const received: Uint8Array[] = [];
-    for await (const chunk of body.read()) received.push(chunk.slice());
-    const bytes = concatBytes(received);
+    const bytes = await bytesOf(body);
     const read = parseEnvelope(decodeContent(bytes, meta.contentEncoding));
     const envelope = headers ? parseEnvelope(concatBytes(rewriteEnvelope(read, { headers }))) : read;
     const stored = headers ? envelope.bytes : bytes;
@@ -73,8 +76,10 @@ export class FakeIngress implements Ingress {
     return await this.submit({ meta: { ...meta, contentEncoding }, envelope, body: [stored], receivedAtMs });
   }
 
-  unspooled(error: SpoolError): never {
-    throw error;
+  /** Anything that fails is a full spool. */
+  unspooled(_error: SpoolError): readonly RateLimit[] {
+    const expiresAtMs = systemClock.now() + 59_500;
+    return [{ categories: [], scope: "organization", reason: SPOOL_FULL, namespaces: [], expiresAtMs }];
   }
 
   projectIdOf(key: string): string | null {
@@ -95,6 +100,10 @@ export class FakeIngress implements Ingress {
     if (!last) throw new Error("nothing was submitted");
     return last;
   }
+}
+
+async function bytesOf(body: LargeUpload): Promise<Uint8Array> {
+  return concatBytes(await Array.fromAsync(body.read(), (chunk) => chunk.slice()));
 }
 
 export interface ListenerFixture extends AsyncDisposable {

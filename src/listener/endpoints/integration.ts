@@ -5,6 +5,8 @@
  * Why passed through: what they hold becomes logs and spans only in a Relay that does the conversion, which the upstream is
  * or stands before. They wait on disk like everything else.
  *
+ * Large ones are written to the spool as they arrive, and decoded only to see how much they hold.
+ *
  * Differences to Relay: content types may have parameters, which its OTLP and Vercel endpoints refuse; the upstream gets
  * the type without them. Counts are coarse, because a body is not read: one log item and its bytes, or one span.
  */
@@ -14,9 +16,20 @@ import type { RateLimit } from "../../protocol/rate_limit.ts";
 import { RequestError } from "../../protocol/request_error.ts";
 import { type Answer, emptyAnswer } from "../answer.ts";
 import type { IncomingRequest } from "../incoming_request.ts";
+import { type ByteSink, pour } from "../byte_sink.ts";
+import { intoSpool } from "../into_spool.ts";
+import { LargeStream } from "../large_stream.ts";
 import { unsupportedType } from "../refusals.ts";
 import type { Endpoint } from "../routes.ts";
-import { type IngestionDeps, keySender, limited, submitPassthrough, untold } from "../submission.ts";
+import {
+  type IngestionDeps,
+  keySender,
+  limited,
+  type PassthroughRequest,
+  type Sender,
+  submitPassthrough,
+  untold,
+} from "../submission.ts";
 
 /** One kind of body that is passed through. */
 export interface Integration {
@@ -77,19 +90,51 @@ export function integrationEndpoint(deps: IngestionDeps, integration: Integratio
     const contentType = typeOf(request, integration);
     const sender = keySender(request, pathProjectId);
     if (contentType === null) throw unsupportedType();
-    const body = await deps.bodies.read(request, deps.itemLimits.maxContainerSize);
+    const body = await deps.bodies.open(request, deps.itemLimits.maxContainerSize);
+    const word = (limits: readonly RateLimit[]): Answer => answer(deps, integration, limits) ?? done;
+    const submit = async (body: PassthroughRequest["body"], bytes: number): Promise<Answer> =>
+      word(
+        await submitPassthrough(deps, request, sender, {
+          path: `/api/${sender.projectId}/${integration.route}`,
+          contentType,
+          body,
+          quantities: quantitiesOf(integration, bytes),
+        }),
+      );
+    if (body instanceof LargeStream) {
+      return await receiveLarge(deps, request, { stream: body, sender, integration, submit, word });
+    }
     try {
-      const limits = await submitPassthrough(deps, request, sender, {
-        path: `/api/${sender.projectId}/${integration.route}`,
-        contentType,
-        body,
-        quantities: quantitiesOf(integration, body.decoded.length),
-      });
-      return answer(deps, integration, limits) ?? done;
+      return await submit(body, body.decoded.length);
     } finally {
       body.release();
     }
   };
+}
+
+function receiveLarge(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  { stream, sender: { auth, projectId }, integration, submit, word }: {
+    readonly stream: LargeStream;
+    readonly sender: Sender;
+    readonly integration: Integration;
+    readonly submit: (body: PassthroughRequest["body"], bytes: number) => Promise<Answer>;
+    readonly word: (limits: readonly RateLimit[]) => Answer;
+  },
+): Promise<Answer> {
+  const { bodies: { budget }, itemLimits: { maxContainerSize: limit } } = deps;
+  let bytes = 0;
+  const scope = () => ({ key: auth.key, projectId, quantities: quantitiesOf(integration, bytes) });
+  return intoSpool(deps, request, scope, async (upload) => {
+    const counted: ByteSink = {
+      write: (chunk) => Promise.resolve(void (bytes += chunk.length)),
+      end: () => Promise.resolve(),
+      destroy: () => {},
+    };
+    await pour(stream, counted, { limit, budget, onPiece: (piece) => upload.write([piece]) });
+    return await submit({ received: upload, encoding: stream.encoding }, bytes);
+  }, word);
 }
 
 /** The content type that is sent on, or `null` for one that is not taken. */

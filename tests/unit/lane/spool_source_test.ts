@@ -127,7 +127,7 @@ async function fixture(projects: ProjectTable) {
 
 /** What would be sent, decoded. */
 async function sentOf({ stream, meta }: Job): Promise<string> {
-  const decoded = decodeChunks(stream!.chunks(), meta.contentEncoding, 1 << 20);
+  const decoded = decodeChunks(stream!.chunks(), meta.contentEncoding);
   const chunks = await Array.fromAsync(decoded, (chunk) => chunk.slice());
   return new TextDecoder().decode(concatBytes(chunks));
 }

@@ -36,7 +36,6 @@ Deno.test("Submitter: what has no project state yet is stored as it came, and it
     metrics,
     itemLimits: DEFAULT_ITEM_LIMITS,
     acceptUnknownItems: true,
-    decodedBytesMax: 1000,
     onWanted: (key) => wanted.push(key),
     pressure: new SpoolPressure({
       budget: { bytesUsed: 0, bytesMax: 1 },
