@@ -29,6 +29,28 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "listener reload: a shorter idle time counts for connections that are open",
+  { ignore },
+  async () => {
+    await using upstream = ScriptedUpstream.start();
+    await using node = await startNode({ upstream: upstream.url, config: INTERNET });
+    using connection = await RawHttp.connect(node.node.port);
+    const ask = async () => {
+      await connection.send("GET /api/0/relays/live/ HTTP/1.1\r\nHost: x\r\n\r\n");
+      return (await connection.response())?.status;
+    };
+    assertEquals(await ask(), 200);
+    await Deno.writeTextFile(
+      `${node.folder}/config.yml`,
+      JSON.stringify({ listener: { idle_timeout: "200ms" } }),
+    );
+    assertEquals((await node.node.reload("request")).result, "applied");
+    assertEquals(await ask(), 200);
+    assertEquals(await connection.closed(), true);
+  },
+);
+
 Deno.test("unread answers: a client that takes nothing loses its connection", { ignore }, async () => {
   await using upstream = new RawUpstream((call) => call.answer(200, {}, new Uint8Array(16 * 1024 * 1024)));
   const config = { ...INTERNET, "listener.answer_timeout": "200ms" };

@@ -227,43 +227,56 @@ Deno.test("upstreams: own roots, a name that is not the address, and through a p
   assertEquals(upstream.requests[0]!.headers.get("authorization"), "Bearer door");
 });
 
-Deno.test("upstreams: an endpoint whose certificate is not good is out of reach until it is renewed", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
-  const authority = await TestAuthority.create(folder);
-  const wrong = await authority.issue("wrong", "other", ["other.test"]);
-  const right = await authority.issue("right", "up", ["up.test"]);
-  let served = wrong;
-  const serve = (port: number) => {
-    const options = { hostname: "127.0.0.1", port, cert: served.certificate, key: served.key, onListen() {} };
-    return Deno.serve(options, async (request) => {
-      const body = await request.text();
-      if (body !== "") received.push(body);
-      return new Response("{}");
-    });
-  };
-  const received: string[] = [];
-  let server = serve(0);
-  const { port } = server.addr;
-  const settings = {
-    url: "https://up.test/",
-    endpoints: [{ address: `127.0.0.1:${port}` }],
-    tls: { ca: authority.root },
-  };
-  const config = { ...HTTP, "http.encoding": "identity", upstreams: { default: settings } };
-  {
-    await using node = await startNode({ upstream: "http://unused.test", config });
-    const events = await post(node, 3);
-    await until("the upstream is held for down", () => node.node.status().forward.outage === 1);
-    assertEquals(received, []);
+const BAD_CERTIFICATES: readonly [what: string, host: string, days: number][] = [
+  ["is of another host", "other.test", 1],
+  ["has expired", "up.test", -1],
+];
+
+for (const [what, host, days] of BAD_CERTIFICATES) {
+  Deno.test(`upstreams: an endpoint whose certificate ${what} is out of reach until it is renewed`, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
+    const authority = await TestAuthority.create(folder);
+    const wrong = await authority.issue("wrong", "wrong", [host], days);
+    const right = await authority.issue("right", "up", ["up.test"]);
+    let served = wrong;
+    const serve = (port: number) => {
+      const options = {
+        hostname: "127.0.0.1",
+        port,
+        cert: served.certificate,
+        key: served.key,
+        onListen() {},
+      };
+      return Deno.serve(options, async (request) => {
+        const body = await request.text();
+        if (body !== "") received.push(body);
+        return new Response("{}");
+      });
+    };
+    const received: string[] = [];
+    let server = serve(0);
+    const { port } = server.addr;
+    const settings = {
+      url: "https://up.test/",
+      endpoints: [{ address: `127.0.0.1:${port}` }],
+      tls: { ca: authority.root },
+    };
+    const config = { ...HTTP, "http.encoding": "identity", upstreams: { default: settings } };
+    {
+      await using node = await startNode({ upstream: "http://unused.test", config });
+      const events = await post(node, 3);
+      await until("the upstream is held for down", () => node.node.status().forward.outage === 1);
+      assertEquals(received, []);
+      await server.shutdown();
+      served = right;
+      server = serve(port);
+      const has = ({ eventId }: PostedEvent) => received.some((body) => body.includes(eventId));
+      await until("everything arrives", () => events.every(has));
+    }
     await server.shutdown();
-    served = right;
-    server = serve(port);
-    const has = ({ eventId }: PostedEvent) => received.some((body) => body.includes(eventId));
-    await until("everything arrives", () => events.every(has));
-  }
-  await server.shutdown();
-  await Deno.remove(folder, { recursive: true });
-});
+    await Deno.remove(folder, { recursive: true });
+  });
+}
 
 Deno.test("upstreams: connections that the upstream closes while they idle are closed here as well", async () => {
   await using upstream = ScriptedUpstream.start();

@@ -14,11 +14,16 @@ export class TestAuthority {
     return new TestAuthority(folder, await Deno.readTextFile(join(folder, "root.pem")));
   }
 
-  /** A certificate with `commonName` for some hosts; written as `NAME.pem` and `NAME.key`. */
+  /**
+   * A certificate with `commonName` for some hosts; written as `NAME.pem` and `NAME.key`.
+   *
+   * @param days how long it is good from now on; -1 for one that has expired
+   */
   async issue(
     name: string,
     commonName: string,
     hosts: readonly string[],
+    days = 1,
   ): Promise<{ certificate: string; key: string }> {
     const { folder } = this;
     const names = [...hosts.map((host) => `DNS:${host}`), "IP:127.0.0.1"].join(",");
@@ -32,7 +37,7 @@ export class TestAuthority {
     ]);
     await openssl(folder, [
       ...["x509", "-req", "-in", "request", "-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial"],
-      ...["-out", `${name}.pem`, "-days", "1", "-extfile", "extensions"],
+      ...["-out", `${name}.pem`, "-days", `${days}`, "-extfile", "extensions"],
     ]);
     return {
       certificate: await Deno.readTextFile(join(folder, `${name}.pem`)),

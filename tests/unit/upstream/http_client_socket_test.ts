@@ -10,6 +10,7 @@ import {
   type HttpClientOptions,
   UpstreamError,
 } from "../../../src/upstream/http_client.ts";
+import { IdleLimit } from "../../../src/upstream/idle_limit.ts";
 import { type Behaviour, ScriptedUpstream } from "../../support/scripted_upstream.ts";
 import { TEST_CERTIFICATE, TEST_KEY, TEST_ROOT } from "../../support/test_certificate.ts";
 
@@ -173,5 +174,42 @@ Deno.test("HttpClient goes on after the upstream was restarted", async () => {
   upstream.up();
   const statuses = await Promise.all([1, 2, 3].map(async () => (await client.send(requestOf())).status));
   assertEquals(statuses, [200, 200, 200]);
+  client.close();
+});
+
+Deno.test("HttpClient gives an idle connection up before the upstream does that announces when", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const client = clientOf(upstream.url);
+  // A second is too short to be sure of the last moment.
+  upstream.behave({ headers: { "Keep-Alive": "timeout=1" } });
+  await client.send(requestOf());
+  assertEquals(client.connections.open, 0);
+  upstream.behave({ headers: { "Keep-Alive": "timeout=2" } });
+  await client.send(requestOf());
+  await client.send(requestOf());
+  assertEquals(upstream.connections, 2);
+  await upstream.until(() => upstream.openConnections === 0);
+  assertEquals(client.connections.open, 0);
+  assertEquals((await client.send(requestOf())).status, 200);
+  assertEquals(upstream.connections, 3);
+  client.close();
+});
+
+Deno.test("HttpClient learns from a connection that was closed while it idled", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const idle = new IdleLimit(60_000);
+  const client = clientOf(upstream.url, { idle, idleTimeoutMs: 60_000 });
+  await client.send(requestOf());
+  const startMs = systemClock.monotonic();
+  await systemClock.sleep(400);
+  upstream.dropConnections();
+  while (client.connections.open > 0) await systemClock.sleep(1);
+  const idledMs = systemClock.monotonic() - startMs;
+  const learnedMs = idle.ms(systemClock.monotonic());
+  assert(learnedMs < idledMs, `${learnedMs} of ${idledMs}`);
+  // From now on it is the client that closes, long before its own limit.
+  await client.send(requestOf());
+  await upstream.until(() => upstream.openConnections === 0);
+  assertEquals(upstream.connections, 2);
   client.close();
 });
