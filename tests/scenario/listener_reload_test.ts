@@ -1,5 +1,5 @@
 /** Timeouts of connections that change while connections are open, and clients that do not read. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertLess } from "@std/assert";
 import { NODE_ENGINE_IS_COMPLETE } from "../../src/listener/node_engine.ts";
 import { METRICS } from "../../src/telemetry/catalogue.ts";
 import { startNode } from "../support/node_fixture.ts";
