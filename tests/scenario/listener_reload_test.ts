@@ -47,7 +47,9 @@ Deno.test(
     );
     assertEquals((await node.node.reload("request")).result, "applied");
     assertEquals(await ask(), 200);
+    const answeredMs = performance.now();
     assertEquals(await connection.closed(), true);
+    assertLess(performance.now() - answeredMs, 20_000, "much earlier than by default");
   },
 );
 
