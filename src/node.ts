@@ -212,7 +212,8 @@ export class Node {
   }
 
   /**
-   * Stops without losing anything. The whole takes at most `listener.drain_delay` + `limits.shutdown_timeout`.
+   * Stops without losing anything. The whole takes at most `listener.drain_delay` + `limits.shutdown_timeout`, and a
+   * second for reports of errors.
    */
   async drain(): Promise<void> {
     if (this.#phase !== "running") return;

@@ -16,6 +16,7 @@ import { environmentSettings, type Setting } from "./environment.ts";
 import { loadCredentials } from "./load_credentials.ts";
 import type { Credentials } from "./schema/credentials.ts";
 import { showValue } from "./redact.ts";
+import { selfReportTarget } from "./self_report_target.ts";
 import { isTree, putAt, type Tree, valueAt } from "./tree.ts";
 import { validate } from "./validate.ts";
 import { WatchedSources } from "./watched_sources.ts";
@@ -110,7 +111,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     credentials: credentials.value,
     configDir: dir,
     effective,
-    warnings: [...environment.warnings, ...unusedWarning(effective)],
+    warnings: [...environment.warnings, ...unusedWarning(effective), ...selfReportWarning(result.value)],
     reload: () => loadConfig({ ...options, sources }),
     fingerprint: () => sources.fingerprint(),
   };
@@ -158,6 +159,11 @@ function misplaced(document: ConfigDocument): Problem {
     key: "credentials",
     rule: "unknown key; credentials are kept in credentials.json",
   };
+}
+
+function selfReportWarning(config: Config): string[] {
+  const target = selfReportTarget(config);
+  return target.kind === "refused" ? [target.warning] : [];
 }
 
 function unusedWarning(effective: readonly EffectiveValue[]): string[] {

@@ -1,4 +1,5 @@
-/** Kinds of values in `logging`, `access_log` and `log_shipping`. */
+/** Kinds of values in `logging`, `access_log`, `log_shipping` and `sentry`. */
+import { type Dsn, parseDsn } from "../protocol/dsn.ts";
 import { type ValueKind } from "./value_kind.ts";
 import { oneOf } from "./json_schema.ts";
 
@@ -56,6 +57,19 @@ export const httpUrl: ValueKind<string> = {
   read(raw) {
     const url = typeof raw === "string" ? URL.parse(raw) : null;
     return url && /^https?:$/.test(url.protocol) && url.hostname !== "" ? url.href : undefined;
+  },
+};
+
+/** Project of a Sentry. */
+export const dsn: ValueKind<Dsn> = {
+  form: "DSN",
+  rule: "must be a DSN of the form http(s)://key@host[:port]/project",
+  read(raw) {
+    try {
+      return typeof raw === "string" ? parseDsn(raw) : undefined;
+    } catch {
+      return undefined;
+    }
   },
 };
 

@@ -1,6 +1,6 @@
 /**
- * What a node says of itself, brought together in the control plane: entries of all its halves, and the access logs of its
- * lanes.
+ * What a node says of itself, brought together in the control plane: entries of all its halves, the access logs of its
+ * lanes, and reports of its errors.
  */
 import type { KeyChange } from "../config/config_change.ts";
 import { logOptions } from "../config/config_secrets.ts";
@@ -15,6 +15,7 @@ import { formatEntry } from "../telemetry/log_format.ts";
 import type { Metrics, MetricsReader } from "../telemetry/registry.ts";
 import type { LogValues } from "../control/log_batch.ts";
 import { LogSink } from "../control/log_sink.ts";
+import { SelfReport } from "../control/self_report.ts";
 import type { Storage } from "../spool/storage.ts";
 import { type AccessOutput, AccessWriter } from "../telemetry/access_writer.ts";
 import type { HalfKind } from "./messages.ts";
@@ -40,6 +41,7 @@ export class NodeLogs {
   readonly #accessRings: SharedArrayBuffer[] = [];
   readonly #sinks: readonly LogSink[];
   readonly #access: AccessWriter;
+  readonly #selfReport: SelfReport;
   readonly #accessRules: Live<AccessOutput>;
 
   constructor(options: NodeLogsOptions) {
@@ -60,7 +62,9 @@ export class NodeLogs {
       ...takesAccess && { onLines: (lines: string) => this.#ship(lines) },
     });
     collectSinks(options.reader, this.#sinks);
+    this.#selfReport = new SelfReport({ ...options, config });
     this.#unlisten = onLogEntry((entry) => {
+      this.#selfReport.note(entry);
       options.metrics.add(METRICS.logLines, 1, entry.level);
       if (this.#sinks.length > 0) this.#ship(formatEntry(entry, "json"));
     });
@@ -89,6 +93,7 @@ export class NodeLogs {
     // Any key may hold a secret.
     if (changed.length > 0) configureLogging(logOptions(loaded));
     this.#accessRules.set(accessOutput(loaded));
+    this.#selfReport.configure(loaded.config);
   }
 
   /** Memory for the access log of a lane. */
@@ -109,6 +114,7 @@ export class NodeLogs {
   /** To be called several times a second. */
   tick(): void {
     flushRepeats();
+    this.#selfReport.tick();
   }
 
   /** Writes what is left; the halves have stopped. */
@@ -118,6 +124,7 @@ export class NodeLogs {
     await Promise.all(this.#readers);
     for (const ring of this.#rings.values()) this.#lost(ring.read(writeEntry));
     flushRepeats(true);
+    await this.#selfReport.close();
     this.#unlisten();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
   }

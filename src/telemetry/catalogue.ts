@@ -326,6 +326,14 @@ export const METRICS = {
     },
   ),
 
+  selfReports: counter(
+    "self_reports",
+    "Reports of the node's own errors to `sentry.dsn`, by what became of them.",
+    {
+      result: ["sent", "rate_limited", "queue_full", "refused", "unreachable", "shutdown"],
+    },
+  ),
+
   configReloads: counter("config_reloads", "Loads of the configuration while the node runs.", {
     result: ["applied", "unchanged", "invalid", "failed"],
   }),

@@ -1,8 +1,8 @@
 /**
- * Keeps a fault that repeats from burying everything else: of one kind of entry {@link BURST} pass within a minute, the
+ * Keeps a fault that repeats from burying everything else: of one kind of entry a few ({@link BURST}) pass within a minute, the
  * rest are counted, and the count is told when the minute is over.
  *
- * Whoever pushes an entry names its kind. Limits: {@link KINDS_MAX} kinds are remembered; when there are more, the one seen longest ago gives way.
+ * Whoever pushes an entry names its kind. Limits: {@link KINDS_MAX} kinds, or as many as asked for, are remembered; when there are more, the one seen longest ago gives way.
  */
 import type { LogEntry } from "./log_entry.ts";
 
@@ -23,10 +23,14 @@ interface Kind {
 export class RepeatFilter {
   readonly #kinds = new Map<string, Kind>();
   readonly #write: (entry: LogEntry) => void;
+  readonly #burst: number;
+  readonly #kindsMax: number;
 
   /** @param write takes what passes, and what tells of the rest */
-  constructor(write: (entry: LogEntry) => void) {
+  constructor(write: (entry: LogEntry) => void, { burst = BURST, kindsMax = KINDS_MAX } = {}) {
     this.#write = write;
+    this.#burst = burst;
+    this.#kindsMax = kindsMax;
   }
 
   /** Passes an entry on, or counts it; one that is held back costs no more than that. */
@@ -39,9 +43,9 @@ export class RepeatFilter {
     if (!kind) {
       kind = { startedMs: timeMs, passed: 0, held: 0, last: null };
       this.#kinds.set(name, kind);
-      if (this.#kinds.size > KINDS_MAX) this.#forgetOldest(timeMs);
+      if (this.#kinds.size > this.#kindsMax) this.#forgetOldest(timeMs);
     }
-    if (kind.passed < BURST) {
+    if (kind.passed < this.#burst) {
       kind.passed++;
       return this.#write(make());
     }

@@ -44,6 +44,7 @@ const ELSEWHERE: Partial<Record<Key, readonly [file: string, word: string]>> = {
   statsdDatagrams: ["statsd_test.ts", "statsdDatagrams"],
   answersUnread: ["listener_reload_test.ts", "answersUnread"],
   requestsInFlight: ["listener_test.ts", "requestsInFlight"],
+  selfReports: ["self_report_test.ts", "selfReports"],
   logLines: ["logs_test.ts", "log"],
   logLost: ["logs_test.ts", "log"],
   workerRestarts: ["node_test.ts", "workerRestarts"],

@@ -12,7 +12,7 @@ import {
   text,
   textMap,
 } from "../value_kind.ts";
-import { LOG_LEVELS, roomLevels } from "../log_kind.ts";
+import { dsn, LOG_LEVELS, roomLevels } from "../log_kind.ts";
 
 const none = { about: "", effect: "none" } as const;
 
@@ -97,11 +97,32 @@ export const metricsSection = section({
   allow_high_cardinality_tags: field(anything, { ...none, default: null }),
 });
 
-/** `sentry`: a Relay's reporting about itself. */
+/** `sentry`: a Relay's reporting about itself (control reference, section 2). */
 export const sentrySection = section({
-  enabled: field(flag, { ...none, default: false }),
-  dsn: field(nullable(text), { ...none, default: null, secret: true }),
-  environment: field(nullable(text), { ...none, default: null }),
-  server_name: field(nullable(text), { ...none, default: null }),
-  default_tags: field(nullable(textMap), { ...none, default: null }),
+  enabled: field(flag, {
+    default: false,
+    effect: "reload",
+    about: "Whether the node reports its own errors to `sentry.dsn`",
+  }),
+  dsn: field(nullable(dsn), {
+    default: null,
+    effect: "reload",
+    secret: true,
+    about: "Project that gets the node's own errors; not one behind this node",
+  }),
+  environment: field(nullable(text), {
+    default: null,
+    effect: "reload",
+    about: "Environment in reports of the node's own errors",
+  }),
+  server_name: field(nullable(text), {
+    default: null,
+    effect: "reload",
+    about: "Name of this node in reports of its own errors",
+  }),
+  default_tags: field(nullable(textMap), {
+    default: null,
+    effect: "reload",
+    about: "Tags of reports of the node's own errors",
+  }),
 });

@@ -9,8 +9,8 @@ const KEYS = {
 };
 const files = {
   "dir/config.yml":
-    "relay: { mode: proxy }\nhttp:\n  timeout: 2\nsentry: { dsn: https://key@o1.example/2 }\n" +
-    "processing: { redis: 'redis://:pw@h', token: hush }\n",
+    "relay: { mode: proxy }\nhttp:\n  timeout: 2\nsentry: { dsn: https://0123456789abcdef0123456789abcdef@o1.example/2 }\n" +
+    "processing: { redis: 'redis://:pw@h', token: hush }\nlogging: { enable_backtraces: true }\n",
   "dir/credentials.json": JSON.stringify(KEYS),
 };
 
@@ -62,7 +62,7 @@ Deno.test("config check: prints OK with warnings, or the errors with 78", async 
   assertEquals([good.code, good.out], [0, "OK: dir\n"]);
   assertEquals(
     good.err,
-    "landfall: warning: These options are accepted but have no effect: sentry.dsn, processing\n",
+    "landfall: warning: These options are accepted but have no effect: logging.enable_backtraces, processing\n",
   );
   const bad = await runFakeCli(["config", "check", "-c", "dir"], { files: { "dir/config.yml": "htp: {}" } });
   assertEquals([bad.code, bad.out], [78, ""]);
@@ -89,7 +89,7 @@ Deno.test("config show: the values in force, in both formats, without secrets", 
   assertEquals(shown.relay.port, "81");
   assertEquals(shown.http.timeout, 2);
   assertEquals(shown.limits.max_event_size, "1MiB");
-  assertEquals(shown.sentry, { dsn: "[redacted]" });
+  assertEquals(shown.sentry.dsn, "[redacted]");
   assertEquals(shown.processing, "[redacted]");
   assertEquals(shown.credentials, { ...KEYS, secret_key: "[redacted]" });
   assertEquals(shown.auth.ready, "authenticated");
