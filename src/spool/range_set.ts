@@ -55,12 +55,14 @@ export class RangeSet {
     else this.#insert(from, to);
   }
 
-  /** End of the settled range that starts at `from`, or undefined. */
-  endOf(from: number): number | undefined {
-    if (from === 0) return this.prefix > 0 ? this.prefix : undefined;
+  /** End of the range that contains `at`, or undefined. */
+  endAround(at: number): number | undefined {
+    if (at < this.prefix) return this.prefix;
     if (this.#size === 0) return undefined;
-    const place = this.#placeOf(this.#search(from));
-    return place < this.#room && this.#bounds[2 * place] === from ? this.#bounds[2 * place + 1] : undefined;
+    const index = this.#search(at + 1) - 1;
+    if (index < 0) return undefined;
+    const end = this.#bounds[2 * this.#placeOf(index) + 1]!;
+    return end > at ? end : undefined;
   }
 
   /** Start and end of every range, ascending. */

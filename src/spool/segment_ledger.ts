@@ -63,9 +63,9 @@ export class SegmentLedger {
     }
   }
 
-  /** Where the settled range that starts at `offset` ends, or undefined. */
+  /** Where the settled range ends that the byte at `offset` is part of, or undefined. */
   settledUntil(number: number, offset: number): number | undefined {
-    return this.#segments.get(number)?.settled.endOf(offset);
+    return this.#segments.get(number)?.settled.endAround(offset);
   }
 
   /** Notes that these bytes of a segment need not be read again. Each byte at most once. */

@@ -306,7 +306,8 @@ class Run {
       assert(isPossible);
     } catch (error) {
       assert(error instanceof SpoolError);
-      assertEquals(error.kind === "full", !isPossible);
+      // A disk that fails may do so before it is known that there is no room.
+      assert(error.kind !== "full" || !isPossible);
       if (!isPossible) this.#impossible.add(number);
     }
   }
@@ -338,19 +339,14 @@ class Run {
       return await whole(reader, found);
     } catch (error) {
       const number = Number(/^record (\d+) /.exec(new TextDecoder().decode(found.meta))?.[1]);
-      if (error instanceof LargeBodyLost) assert(!this.#acknowledged.has(number), `${number} lost its body`);
+      const isOver = this.#settled.has(number) || !this.#acknowledged.has(number);
+      if (error instanceof LargeBodyLost) assert(isOver, `${number} lost its body`);
       else if (!(error instanceof StorageError)) throw error;
-      else if (this.#acknowledged.has(number)) return await this.#again(found, number);
+      // The disk fails once.
+      else if (this.#acknowledged.has(number)) return await this.#whole(found);
       reader.settle(found.position);
       return null;
     }
-  }
-
-  /** The disk failed once. */
-  async #again(found: StoredRecord, number: number): Promise<StoredRecord> {
-    const record = await whole(this.#partition.reader, found);
-    assertEquals(numberOf(record), number);
-    return record;
   }
 
   #settle(record: StoredRecord): void {
@@ -399,7 +395,7 @@ export interface SpoolModelPlan {
 /** Tries sequences; rejects with the seed and the shortest sequence found that breaks a promise. */
 export async function checkSpoolModel({ runs, seed }: SpoolModelPlan): Promise<void> {
   const property = fc.asyncProperty(
-    fc.array(step, { minLength: 1, maxLength: 60 }),
+    fc.array(step, { minLength: 1, maxLength: 60, size: "max" }),
     fc.nat(),
     fc.integer({ min: 100, max: 1500 }),
     async (steps, chance, segmentBytesMax) => {

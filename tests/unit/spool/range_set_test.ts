@@ -29,7 +29,7 @@ Deno.test("RangeSet: for any order of settling it equals the list of what is set
       const expected = merged(records.filter(([start]) => settled.has(start)));
       assertEquals(set.bounds(), expected.flat());
       for (let at = 0; at <= end; at++) {
-        assertEquals(set.endOf(at), expected.find(([start]) => start === at)?.[1]);
+        assertEquals(set.endAround(at), expected.find(([start, end]) => start <= at && at < end)?.[1]);
       }
     }
     assertEquals(set.prefix, end);
