@@ -77,7 +77,7 @@ export const COMMANDS: readonly Command[] = [
   bansLsCommand,
   bansAddCommand,
   bansRemoveCommand,
-  printCommand,
+  printCommand(() => COMMANDS),
   helpCommand,
   versionCommand,
 ];

@@ -2,8 +2,10 @@ import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load_config.ts";
 import { type Command, EXIT, type Invocation, type System, UsageError } from "./command.ts";
 import { ALERT_RULES } from "./print/alert_rules.ts";
+import { bashCompletions } from "./print/bash_completions.ts";
 import { grafanaDashboard } from "./print/grafana_dashboard.ts";
 import { kubernetesManifests } from "./print/kubernetes_manifests.ts";
+import { manPage } from "./print/man_page.ts";
 import { systemdUnit } from "./print/systemd_unit.ts";
 import { alignedRows } from "./readable.ts";
 
@@ -18,6 +20,8 @@ export interface PrintedAsset {
 export interface PrintedNode {
   /** Folder of its configuration. */
   readonly configDir: string;
+  /** All commands of the program. */
+  readonly commands: readonly Command[];
   /**
    * Its configuration, read only by those files that depend on it.
    *
@@ -35,28 +39,32 @@ export const PRINTED_ASSETS: readonly PrintedAsset[] = [
   { name: "alerts", about: "Alert rules for Prometheus", render: () => ALERT_RULES },
   { name: "systemd", about: "Hardened unit for a virtual machine", render: systemdUnit },
   { name: "kubernetes", about: "Manifests for the cluster of a region", render: kubernetesManifests },
+  { name: "man", about: "Manual page", render: ({ commands }) => manPage(commands) },
+  { name: "completions", about: "Completions for bash", render: ({ commands }) => bashCompletions(commands) },
 ];
 
-/** `landfall print` */
-export const printCommand: Command = {
-  name: "print",
-  about: "Print a file for operating a node",
-  details: `NAME is one of\n${
-    alignedRows(PRINTED_ASSETS.map(({ name, about }) => [`  ${name}`, about]))
-  }Ports, times and paths are those of the configuration named with -c, or the defaults.`,
-  operands: "NAME",
-  run(invocation, system) {
-    const { operands } = invocation;
-    const asset = PRINTED_ASSETS.find(({ name }) => name === operands[0]);
-    if (asset === undefined || operands.length > 1) {
-      throw new UsageError(`print takes one of ${PRINTED_ASSETS.map(({ name }) => name).join(", ")}`);
-    }
-    system.out(asset.render(nodeOf(invocation, system)));
-    return EXIT.ok;
-  },
-};
+/** `landfall print`; `commands` gives all commands, among them this one. */
+export function printCommand(commands: () => readonly Command[]): Command {
+  return {
+    name: "print",
+    about: "Print a file for operating a node",
+    details: `NAME is one of\n${
+      alignedRows(PRINTED_ASSETS.map(({ name, about }) => [`  ${name}`, about]))
+    }Ports, times and paths are those of the configuration named with -c, or the defaults.`,
+    operands: "NAME",
+    run(invocation, system) {
+      const { operands } = invocation;
+      const asset = PRINTED_ASSETS.find(({ name }) => name === operands[0]);
+      if (asset === undefined || operands.length > 1) {
+        throw new UsageError(`print takes one of ${PRINTED_ASSETS.map(({ name }) => name).join(", ")}`);
+      }
+      system.out(asset.render({ commands: commands(), ...nodeOf(invocation, system) }));
+      return EXIT.ok;
+    },
+  };
+}
 
-function nodeOf({ configDir }: Invocation, { sources }: System): PrintedNode {
+function nodeOf({ configDir }: Invocation, { sources }: System): Omit<PrintedNode, "commands"> {
   if (configDir !== undefined) {
     return {
       configDir,
