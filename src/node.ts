@@ -272,7 +272,7 @@ export class Node {
         status: () => this.status(),
         probes: () => this.#probes(),
       };
-      this.#servers.push(serveAdmin(config, adminApp(source)));
+      this.#servers.push(serveAdmin(config, adminApp(source), this.#deps.clock));
     }
     this.#phase = "running";
     this.#observe();

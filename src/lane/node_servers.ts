@@ -8,6 +8,7 @@ import { healthRoutes } from "../listener/routes.ts";
 import type { Autoscaling } from "../listener/endpoints/autoscaling.ts";
 import type { Health } from "../listener/endpoints/health.ts";
 import { connectionTimeouts, paceLimits } from "./half_options.ts";
+import { LastingServer } from "./lasting_server.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 
@@ -38,30 +39,35 @@ interface Application {
 }
 
 /** Serves the admin application. */
-export function serveAdmin({ admin }: Config, app: Application): NodeServer {
+export function serveAdmin({ admin }: Config, app: Application, clock: Clock): NodeServer {
   const handler = (request: Request): Response | Promise<Response> => app.fetch(request);
-  if (admin.socket !== null) return serveAdminSocket(admin.socket, handler);
-  const server = Deno.serve({
-    hostname: admin.host,
-    port: admin.port,
-    onListen: ({ hostname, port }) => log.info("admin listener", { url: `http://${hostname}:${port}/` }),
-    onError: adminFault,
-  }, handler);
-  return { name: "admin", port: server.addr.port, close: () => server.shutdown() };
+  if (admin.socket !== null) return serveAdminSocket(admin.socket, handler, clock);
+  const server = new LastingServer<Deno.HttpServer<Deno.NetAddr>>(clock, (previous) =>
+    Deno.serve({
+      hostname: admin.host,
+      port: previous?.addr.port ?? admin.port,
+      onListen: ({ hostname, port }) => log.info("admin listener", { url: `http://${hostname}:${port}/` }),
+      onError: adminFault,
+    }, handler));
+  return { name: "admin", port: server.current.addr.port, close: () => server.shutdown() };
 }
 
 /** What an earlier run has left there is removed; nobody but the owner may connect. */
 function serveAdminSocket(
   path: string,
   handler: (request: Request) => Response | Promise<Response>,
+  clock: Clock,
 ): NodeServer {
-  removeSocket(path);
-  const server = Deno.serve({
-    path,
-    onListen: () => log.info("admin listener", { socket: path }),
-    onError: adminFault,
-  }, handler);
-  Deno.chmodSync(path, 0o600);
+  const server = new LastingServer(clock, () => {
+    removeSocket(path);
+    const opened = Deno.serve({
+      path,
+      onListen: () => log.info("admin listener", { socket: path }),
+      onError: adminFault,
+    }, handler);
+    Deno.chmodSync(path, 0o600);
+    return opened;
+  });
   return {
     name: "admin",
     port: null,
