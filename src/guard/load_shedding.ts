@@ -9,7 +9,7 @@
  * the figure alone, so that operators see one number.
  */
 import type { Clock } from "../core/clock.ts";
-import { EVENT_LOOP_MS, eventLoopDelay } from "../core/event_loop_delay.ts";
+import { watchEventLoop } from "../core/event_loop_delay.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { BULKY_CATEGORIES, COSTLY_CATEGORIES } from "../protocol/shed_class.ts";
 import type { PressureCells } from "./pressure_cells.ts";
@@ -66,14 +66,12 @@ export class LoadShedding {
   /** Starts to watch the event loop of this isolate; resolves when it is closed. */
   async watch(): Promise<void> {
     const { clock, cells, lane } = this.#o;
-    const { signal } = this.#stop;
-    for (let smooth = 0; !signal.aborted;) {
-      const lateMs = await eventLoopDelay(clock, EVENT_LOOP_MS, signal);
-      if (signal.aborted) return;
+    let smooth = 0;
+    await watchEventLoop(clock, this.#stop.signal, (lateMs) => {
       this.#o.onDelay?.(lateMs);
       smooth += SMOOTHING * (lateMs - smooth);
       cells.setEventLoop(lane, Math.min(1, smooth / this.#spec.eventLoopDelayMs));
-    }
+    });
   }
 
   close(): void {

@@ -4,7 +4,7 @@
  *
  * It never speaks to the ingest half but through the partition; limits it learns go to the control plane.
  */
-import { EVENT_LOOP_MS, watchEventLoop } from "../core/event_loop_delay.ts";
+import { watchEventLoop } from "../core/event_loop_delay.ts";
 import { Live } from "../core/live.ts";
 import { SharedPermits } from "../core/shared_permits.ts";
 import { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
@@ -207,7 +207,7 @@ async function start(
   };
   const reports = options.reports && new OutcomeTimer(clock, options.reports.intervalMs, report);
   const watching = new AbortController();
-  void watchEventLoop(clock, EVENT_LOOP_MS, watching.signal, (lateMs) => {
+  void watchEventLoop(clock, watching.signal, (lateMs) => {
     metrics.observe(METRICS.eventLoopDelay, lateMs / 1000, "forward");
   });
   return {

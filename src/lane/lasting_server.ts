@@ -1,5 +1,6 @@
 import { Backoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
+import { reopen } from "../core/reopen.ts";
 import { logger } from "../telemetry/log.ts";
 
 const log = logger("node");
@@ -42,15 +43,8 @@ export class LastingServer<S extends ServerLike> {
     const { signal } = this.#stopped;
     if (signal.aborted) return;
     log.error("the admin listener failed, listening again: {error}", { error });
-    while (!signal.aborted) {
-      await this.clock.sleep(this.#backoff.next(), signal);
-      if (signal.aborted) return;
-      try {
-        this.#current = this.#open(failed);
-        return this.#backoff.reset();
-      } catch {
-        // Still no descriptor to listen with.
-      }
-    }
+    await reopen({ clock: this.clock, backoff: this.#backoff, signal }, () => {
+      this.#current = this.#open(failed);
+    });
   }
 }

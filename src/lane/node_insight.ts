@@ -5,7 +5,7 @@
 import { upstreamState } from "../admin/node_status.ts";
 import { StatusFeed } from "../admin/status_feed.ts";
 import type { Clock } from "../core/clock.ts";
-import { EVENT_LOOP_MS, watchEventLoop } from "../core/event_loop_delay.ts";
+import { watchEventLoop } from "../core/event_loop_delay.ts";
 import { oldestReceivedAt } from "../spool/oldest_record.ts";
 import type { Storage } from "../spool/storage.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
@@ -66,7 +66,7 @@ export class NodeInsight {
   start(partitions: readonly string[]): void {
     const { clock, metrics } = this.#o;
     const { signal } = this.#stop;
-    void watchEventLoop(clock, EVENT_LOOP_MS, signal, (lateMs) => {
+    void watchEventLoop(clock, signal, (lateMs) => {
       metrics.observe(METRICS.eventLoopDelay, lateMs / 1000, "control");
     });
     const { reader } = this.#o;

@@ -16,6 +16,7 @@
  */
 import { concatBytes } from "../core/bytes.ts";
 import { Backoff } from "../core/backoff.ts";
+import { reopen } from "../core/reopen.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import { BodyPace, type BodyPaces } from "./body_pace.ts";
@@ -54,12 +55,11 @@ class ServeEngine implements Engine {
   readonly address: Engine["address"];
   readonly #options: EngineOptions;
   readonly #abort = new AbortController();
-  readonly #stopRetiring = new AbortController();
+  readonly #closing = new AbortController();
   readonly #generations = new Set<Generation>();
   readonly #backoff = new Backoff({ baseMs: 50, factor: 2, maxMs: 1000 });
   #tls: TlsMaterial | null;
   #current: Generation;
-  #isClosed = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -83,8 +83,7 @@ class ServeEngine implements Engine {
 
   /** Once a server shuts down it cannot be aborted any more: what is left then ends with what it waits for, or the process. */
   async close(graceMs: number): Promise<void> {
-    this.#isClosed = true;
-    this.#stopRetiring.abort();
+    this.#closing.abort();
     if (graceMs === 0) return this.#abort.abort();
     const waited = new AbortController();
     const shutdowns = [...this.#generations].map(({ server }) => server.shutdown().catch(() => {}));
@@ -122,22 +121,16 @@ class ServeEngine implements Engine {
     if (failed.isRetired) return;
     log.error("accepting connections failed, listening again: {error}", { error });
     this.#options.metrics.add(METRICS.listenerRestarts);
-    for (;;) {
-      await this.#options.clock.sleep(this.#backoff.next());
-      if (this.#isClosed) return;
-      try {
-        this.#current = this.#listen(this.address.port);
-        return this.#backoff.reset();
-      } catch {
-        // Still no descriptor to listen with.
-      }
-    }
+    const { clock } = this.#options;
+    await reopen({ clock, backoff: this.#backoff, signal: this.#closing.signal }, () => {
+      this.#current = this.#listen(this.address.port);
+    });
   }
 
   /** Ends a server whose connections have been asked to close, at a moment at which it answers nothing. */
   async #retire(generation: Generation): Promise<void> {
     const { clock, timeouts } = this.#options;
-    const { signal } = this.#stopRetiring;
+    const { signal } = this.#closing;
     await clock.sleep(timeouts.idleMs, signal);
     while (generation.inFlight > 0 && !signal.aborted) await clock.sleep(RETIRE_CHECK_MS, signal);
     if (!signal.aborted) await generation.server.shutdown().catch(() => {});
