@@ -5,18 +5,15 @@
  * run out. What a limit takes out of an envelope is cut out; the rest travels.
  *
  * What cannot be sent waits without standing in anybody's way. A record whose project's state is not known yet is given
- * back, and its project put on hold until the state comes. A record that is to be tried again, or is large and has no turn
- * yet, waits by its place alone (waiting_records.ts) and is read again when it may go.
+ * back, and its project put on hold until the state comes. A record that is to be tried again, is large and has no turn
+ * yet, or belongs to a trace of a project that is not known, waits by its place alone (waiting_records.ts) and is read
+ * again when it may go.
  */
 import type { Clock } from "../core/clock.ts";
 import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
-import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
-import type { ItemPolicy, PolicedQuantity } from "../projects/item_policy.ts";
+import type { ItemPolicy } from "../projects/item_policy.ts";
 import { ownedLimits } from "../projects/rate_limit_table.ts";
-import type { ProjectState } from "../projects/project_state.ts";
-import type { Envelope, EnvelopeItem } from "../protocol/envelope.ts";
-import { totalQuantities } from "../protocol/item_type.ts";
 import type { Reason } from "../protocol/outcome.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { decodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
@@ -28,10 +25,11 @@ import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { BodyEncoder } from "../upstream/body_encoding.ts";
 import type { ForwardResult } from "../upstream/classify.ts";
-import type { ForwardJob, ForwardSource } from "../upstream/forwarder.ts";
-import { type ReadEnvelope, readEnvelope, streamOf } from "./job_envelope.ts";
+import type { ForwardSource } from "../upstream/forwarder.ts";
+import { streamOf } from "./job_envelope.ts";
 import { type ParkedRecord, parkedRecord, type RecordHistory } from "./parked_records.ts";
 import { PendingProjects } from "./pending_projects.ts";
+import { type PolicedJob, RecordPolicy } from "./record_policy.ts";
 import { WaitingRecords } from "./waiting_records.ts";
 
 const log = logger("lane");
@@ -60,25 +58,19 @@ export interface SpoolSourceOptions {
 }
 
 /** A record on its way upstream. */
-interface SpoolJob extends ForwardJob, RecordHistory {
+interface SpoolJob extends PolicedJob {
   readonly record: StoredRecord;
   readonly position: RecordPosition;
 }
 
 const NEW: RecordHistory = { attempts: 0, serverErrors: 0, isCounted: false, policedItems: null };
 
-/** What a record is held against once more. */
-interface Rules {
-  readonly limits: readonly RateLimit[];
-  /** Of the project whose own rules are still to be asked. */
-  readonly state: ProjectState | null;
-}
-
 /** {@link ForwardSource} over a partition. */
 export class SpoolSource implements ForwardSource<SpoolJob> {
   readonly #o: SpoolSourceOptions;
   readonly #pending = new PendingProjects();
   readonly #waiting: WaitingRecords;
+  readonly #policy: RecordPolicy;
   #pausedUntilMs = -Infinity;
   /** Whether the last job was a parked one; the next is not then, so that they cannot keep fresh records out. */
   #wasParked = false;
@@ -86,6 +78,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
   constructor(options: SpoolSourceOptions) {
     this.#o = options;
     this.#waiting = new WaitingRecords(options.reader, () => options.largeConcurrentMax);
+    this.#policy = new RecordPolicy(options);
   }
 
   /** Most of the time the record is in memory already, and then nothing is awaited. */
@@ -146,17 +139,17 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const { clock, reader } = this.#o;
     const now = clock.monotonic();
     if (now < this.#pausedUntilMs) return await clock.sleep(this.#pausedUntilMs - now, signal);
-    // A turn that came up since nothing was found.
-    if (this.#waiting.large.isDue) return;
+    // What came up since nothing was found.
+    if (this.#waiting.isDue(now)) return;
     const stop = new AbortController();
     const abort = (): void => stop.abort();
     signal.addEventListener("abort", abort, { once: true });
     const due = this.#waiting.nextDueMs;
     const timer = due === Infinity ? null : clock.after(Math.max(0, due - now), abort);
-    this.#waiting.large.onTurn = abort;
+    this.#waiting.onDue = abort;
     if (!this.#waiting.isFull) await reader.wait(stop.signal);
     else await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));
-    this.#waiting.large.onTurn = null;
+    this.#waiting.onDue = null;
     timer?.cancel();
     signal.removeEventListener("abort", abort);
   }
@@ -178,9 +171,10 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
 
   /** New states came: what waited for them goes on. */
   projectsChanged(): void {
-    const { admission, reader, onWanted } = this.#o;
+    const { clock, reader, onWanted } = this.#o;
     this.#pending.prune((projectHash) => reader.isOnHold(projectHash));
-    const isPending = (key: string): boolean => admission.projects.lookup(key).kind === "pending";
+    const isPending = (key: string): boolean => this.#isPending(key);
+    this.#waiting.rootsChanged(isPending, onWanted, clock.monotonic());
     for (const projectHash of this.#pending.takeKnown(isPending, onWanted)) {
       this.#waiting.release(projectHash);
     }
@@ -260,6 +254,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const verdict = admission.decide(meta, nowMs, record.receivedAtMs);
     if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
     if (verdict.kind === "pending") return this.#waitFor(meta.key, record);
+    if (this.#awaitsRoot(meta, record, position, history)) return null;
     const { receivedAtMs, body, large } = record;
     if (large && !this.#waiting.large.isFree) return this.#waitForTurn(record, position, history);
     // A request that named no project waits for nothing else: its key says where it belongs, once that is known.
@@ -273,18 +268,15 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
       body,
       stream: large && streamOf(this.#o.reader, large),
     };
-    const applied = matchingLimits(meta.quantities, verdict.limits, nowMs);
-    const state = this.#rulesFor(meta, verdict.state);
-    if (applied.length === 0 && state === null) return job;
-    return meta.passthrough
-      ? this.#policeWhole(job, applied, state, nowMs)
-      : this.#limited(job, { limits: verdict.limits, state }, nowMs);
+    const left = this.#policy.apply(job, verdict, nowMs);
+    return left instanceof Promise
+      ? left.then((left) => left ?? this.#nothingLeft(position))
+      : left ?? this.#nothingLeft(position);
   }
 
-  /** The state whose rules are still to be asked about a record: it came before its project was known. */
-  #rulesFor({ isPoliced }: RequestMeta, state: ProjectState | null): ProjectState | null {
-    const isAsked = isPoliced || state === null || !this.#o.policy.hasRules(state);
-    return isAsked ? null : state;
+  #nothingLeft(position: RecordPosition): null {
+    this.#o.reader.settle(position);
+    return null;
   }
 
   #waitFor(key: string, record: StoredRecord): null {
@@ -293,6 +285,23 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     reader.giveBack(record);
     onWanted(key);
     return null;
+  }
+
+  /** Whether the record waits for the project its trace began in; it does so alone, not its project. */
+  #awaitsRoot(
+    { isPoliced, rootKey }: RequestMeta,
+    { projectHash }: StoredRecord,
+    position: RecordPosition,
+    history: RecordHistory,
+  ): boolean {
+    const { clock, onWanted } = this.#o;
+    if (rootKey === undefined || isPoliced || history.policedItems || !this.#isPending(rootKey)) return false;
+    onWanted(rootKey);
+    return this.#waiting.awaitRoot(rootKey, { position, projectHash, history }, clock.monotonic());
+  }
+
+  #isPending(key: string): boolean {
+    return this.#o.admission.projects.lookup(key).kind === "pending";
   }
 
   #waitForTurn({ projectHash }: StoredRecord, position: RecordPosition, history: RecordHistory): null {
@@ -315,82 +324,5 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     this.#o.ledger.count(meta, "invalid", reason, meta.quantities);
     this.#o.reader.settle(position);
     return null;
-  }
-
-  /** The same for a body that travels or falls as a whole. */
-  #policeWhole(
-    job: SpoolJob,
-    applied: readonly RateLimit[],
-    state: ProjectState | null,
-    nowMs: number,
-  ): SpoolJob | null {
-    const { policy, ledger, reader } = this.#o;
-    const { meta } = job;
-    if (applied[0]) ledger.count(meta, "rate_limited", applied[0].reason ?? "none", meta.quantities);
-    else {
-      if (state === null || job.policedItems) return job;
-      const { dropped } = policy.applyWhole(meta, state, nowMs);
-      this.#countPoliced(meta, dropped);
-      if (dropped.length === 0) return { ...job, policedItems: [] };
-    }
-    reader.settle(job.position);
-    return null;
-  }
-
-  #countPoliced(meta: RequestMeta, dropped: readonly PolicedQuantity[]): void {
-    for (const { outcome, category, quantity, reason } of dropped) {
-      this.#o.ledger.count(meta, outcome, reason ?? "none", [[category, quantity]]);
-    }
-  }
-
-  /** The job with what limits and, if they are still to be asked, the project's rules leave of it. */
-  async #limited(job: SpoolJob, rules: Rules, nowMs: number): Promise<SpoolJob | null> {
-    const read = await readEnvelope(job, this.#o.encoder);
-    if (read === null) return job;
-    const { envelope, keep } = read;
-    const limited = enforceLimits(envelope.items, rules.limits, nowMs);
-    const kept = rules.state ? this.#ask(job, envelope, limited.kept, rules.state, nowMs) : limited.kept;
-    const asked = rules.state
-      ? { ...job, policedItems: kept.map((item) => envelope.items.indexOf(item)) }
-      : job;
-    if (kept.length === envelope.items.length) return asked;
-    return this.#cut(asked, { kept, dropped: limited.dropped }, keep);
-  }
-
-  /** The job with what is kept of its envelope, or `null` when that is nothing. */
-  #cut(
-    job: SpoolJob,
-    { kept, dropped }: Pick<Enforcement, "kept" | "dropped">,
-    keep: ReadEnvelope["keep"],
-  ): SpoolJob | null {
-    const { ledger, reader } = this.#o;
-    if (!job.isCounted) {
-      for (const { category, quantity, reason } of dropped) {
-        ledger.count(job.meta, "rate_limited", reason ?? "none", [[category, quantity]]);
-      }
-    }
-    if (kept.length === 0) {
-      reader.settle(job.position);
-      return null;
-    }
-    const meta: RequestMeta = { ...job.meta, contentEncoding: "", quantities: totalQuantities(kept) };
-    return { ...job, meta, ...keep(kept), isCounted: true };
-  }
-
-  /** Asks the project's rules, or remembers what they said before an earlier try. */
-  #ask(
-    { meta, policedItems }: SpoolJob,
-    envelope: Envelope,
-    items: readonly EnvelopeItem[],
-    state: ProjectState,
-    nowMs: number,
-  ): readonly EnvelopeItem[] {
-    const { policy, admission } = this.#o;
-    if (policedItems) return items.filter((item) => policedItems.includes(envelope.items.indexOf(item)));
-    const { key, eventId, remoteAddr, userAgent } = meta;
-    const policed = { envelope, items, key, eventId, remoteAddr, userAgent };
-    const { kept, dropped } = policy.apply(policed, state, (key) => admission.stateOf(key), nowMs);
-    this.#countPoliced(meta, dropped);
-    return kept;
   }
 }

@@ -18,8 +18,7 @@ import type { Admission, AdmissionRequest, AdmissionVerdict } from "../projects/
 import { enforceLimits, type LimitedQuantity, matchingLimits } from "../projects/enforce_limits.ts";
 import type { ItemPolicy, ItemVerdict, PolicedQuantity } from "../projects/item_policy.ts";
 import type { ProjectState } from "../projects/project_state.ts";
-import type { DataCategory } from "../protocol/data_category.ts";
-import { DATA_CATEGORIES } from "../protocol/data_category.ts";
+import { traceRoot } from "../projects/sampling/trace_root.ts";
 import {
   type Envelope,
   type EnvelopeChange,
@@ -30,11 +29,12 @@ import { checkItemLimits, type ItemLimits } from "../protocol/item_limits.ts";
 import { type Quantity, totalQuantities } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { RequestError } from "../protocol/request_error.ts";
-import { encodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts";
+import type { RequestMeta } from "../protocol/request_meta.ts";
 import { bytesLength } from "../core/bytes.ts";
 import { encodeLargeBody, LARGE_BYTES_MIN } from "../spool/large_body.ts";
 import type { LargeUpload } from "../spool/large_upload.ts";
 import { rewriteLarge } from "./large_submission.ts";
+import { hashOf, spoolRecord } from "./spool_record.ts";
 import type { SpoolRecord } from "../spool/record.ts";
 import { SpoolError } from "../spool/spool_error.ts";
 import type { SpoolPressure } from "../spool/spool_pressure.ts";
@@ -144,13 +144,18 @@ export class Submitter implements Ingress {
     if (sent.length === 0) return NO_LIMITS;
     const verdict = admission.decide(asking(meta, envelope), nowMs, receivedAtMs);
     if (verdict.kind === "refused") throw this.#refused(verdict, meta, totalQuantities(sent));
-    const { projectId, limits, state } = verdict.kind === "pending" ? this.#pending(meta, nowMs) : verdict;
+    const isPending = verdict.kind === "pending";
+    const { projectId, limits, state } = isPending ? this.#pending(meta, nowMs) : verdict;
     const scope = { key: meta.key, projectId };
     const limited = enforceLimits(sent, this.#limits(meta.key, limits, nowMs), nowMs);
     this.#countDropped(scope, limited.dropped);
     if (limited.kept.length === 0) return limited.applied;
     this.#checkSizes(scope, limited.kept);
-    const policed = state && this.#police({ meta, envelope }, limited.kept, state, nowMs);
+    const rootKey = traceRoot(envelope, limited.kept, meta.key);
+    const isRootPending = rootKey !== null && this.#isWanted(rootKey);
+    const policed = state && !isRootPending
+      ? this.#police({ meta, envelope }, limited.kept, state, nowMs)
+      : null;
     const kept = policed?.kept ?? limited.kept;
     const applied = policed ? [...limited.applied, ...policed.applied] : limited.applied;
     if (kept.length === 0) return applied;
@@ -161,8 +166,16 @@ export class Submitter implements Ingress {
       quantities: totalQuantities(kept),
       contentEncoding: change ? "" : meta.contentEncoding,
       ...policed && { isPoliced: true },
+      ...rootKey !== null && (isPending || isRootPending) && { rootKey },
     };
     return await store(stored, change) ?? applied;
+  }
+
+  /** Whether the state of a project is not known yet, though it is needed; it is asked for then. */
+  #isWanted(key: string): boolean {
+    const isPending = this.#o.admission.projects.lookup(key).kind === "pending";
+    if (isPending) this.#o.onWanted(key);
+    return isPending;
   }
 
   /** What the project's own rules leave. */
@@ -290,14 +303,7 @@ export class Submitter implements Ingress {
     receivedAtMs: number = this.#o.clock.now(),
     isLarge = false,
   ): Promise<void> {
-    await this.#o.sink.append({
-      receivedAtMs,
-      projectHash: hashOf(meta.key),
-      categoryBits: categoryBits(meta.quantities),
-      meta: encodeRequestMeta(meta),
-      body,
-      isLarge,
-    });
+    await this.#o.sink.append(spoolRecord({ meta, body, receivedAtMs, isLarge }));
   }
 
   #knownItems(items: readonly EnvelopeItem[], scope: OutcomeScope): readonly EnvelopeItem[] {
@@ -374,26 +380,4 @@ function movedPassthrough(meta: PassthroughSubmission["meta"], projectId: string
   const { path, contentType } = meta.passthrough;
   const moved = path.replace(/^\/api\/[^/]*\//, `/api/${projectId}/`);
   return { ...meta, projectId, passthrough: { path: moved, contentType } };
-}
-
-const categoryNumber: ReadonlyMap<DataCategory, number> = new Map(
-  DATA_CATEGORIES.map((name, index) => [name, index]),
-);
-
-function categoryBits(quantities: readonly Quantity[]): readonly [number, number] {
-  let low = 0;
-  let high = 0;
-  for (const [category] of quantities) {
-    const number = categoryNumber.get(category)!;
-    if (number < 32) low |= 1 << number;
-    else high |= 1 << (number - 32);
-  }
-  return [low >>> 0, high >>> 0];
-}
-
-/** FNV-1a of the public key: which project a record belongs to, without reading its meta. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }

@@ -2,6 +2,7 @@ import type { PartitionReader } from "../spool/partition_reader.ts";
 import { LargeTurns } from "./large_turns.ts";
 import { type ParkedRecord, ParkedRecords } from "./parked_records.ts";
 import { PostponedRecords } from "./postponed_records.ts";
+import { RootWaits } from "./root_waits.ts";
 
 /** Most records that wait. */
 const WAITING_MAX = 100_000;
@@ -9,8 +10,8 @@ const WAITING_MAX = 100_000;
 const WAITING_PER_PROJECT = 64;
 
 /**
- * Records that wait for another try, for room at their upstream or, being large, for their turn; they keep their place on disk and some 150 bytes of
- * memory each.
+ * Records that wait for another try, for room at their upstream, for the project their trace began in or, being large,
+ * for their turn; they keep their place on disk and some 150 bytes of memory each.
  *
  * Limits: a project of which more than {@link WAITING_PER_PROJECT} wait is on hold until half of them do not. At most
  * {@link WAITING_MAX} wait; when that many projects fail, nothing new is to be read.
@@ -19,9 +20,11 @@ export class WaitingRecords {
   readonly large: LargeTurns;
   readonly #parked = new ParkedRecords();
   readonly #postponed = new PostponedRecords();
+  readonly #roots = new RootWaits();
   readonly #reader: Pick<PartitionReader, "hold" | "release">;
   /** Projects on hold because too many of their records wait. */
   readonly #crowded = new Set<number>();
+  #onDue: (() => void) | null = null;
 
   /** @param largeMax most large records under way at once */
   constructor(reader: Pick<PartitionReader, "hold" | "release">, largeMax: () => number) {
@@ -31,17 +34,23 @@ export class WaitingRecords {
 
   /** Whether nothing more can wait. */
   get isFull(): boolean {
-    return this.#parked.size + this.large.size >= WAITING_MAX;
+    return this.#parked.size + this.large.size + this.#roots.size >= WAITING_MAX;
   }
 
   /** Whether {@link WaitingRecords.take} has one at this monotonic time. */
   isDue(nowMs: number): boolean {
-    return this.#parked.nextDueMs <= nowMs || this.large.isDue;
+    return this.nextDueMs <= nowMs || this.large.isDue;
   }
 
-  /** When the first record that waits for another try is due; `Infinity` when none does. */
+  /** When the first record is due that waits for a time; `Infinity` when none does. */
   get nextDueMs(): number {
-    return this.#parked.nextDueMs;
+    return Math.min(this.#parked.nextDueMs, this.#roots.nextDueMs);
+  }
+
+  /** Calls `wake` at the next moment at which one may go earlier than its time says; null for nobody. */
+  set onDue(wake: (() => void) | null) {
+    this.#onDue = wake;
+    this.large.onTurn = wake;
   }
 
   /** Lets a record wait until it is due. */
@@ -54,6 +63,20 @@ export class WaitingRecords {
   awaitTurn(record: Omit<ParkedRecord, "dueMs">): void {
     this.large.wait(record);
     this.#holdIfMany(record.projectHash);
+  }
+
+  /** Lets a record wait for the state of the project its trace began in; false when it is not to wait any longer. */
+  awaitRoot(key: string, record: Omit<ParkedRecord, "dueMs">, nowMs: number): boolean {
+    const isWaiting = this.#roots.add(key, record, nowMs);
+    if (isWaiting) this.#holdIfMany(record.projectHash);
+    return isWaiting;
+  }
+
+  /** Lets go on what waited for roots that are no longer pending; the other keys are passed to `onPending`. */
+  rootsChanged(isPending: (key: string) => boolean, onPending: (key: string) => void, nowMs: number): void {
+    const known = this.#roots.takeKnown(isPending, onPending);
+    for (const record of known) this.#parked.push({ ...record, dueMs: nowMs });
+    if (known.length > 0) this.#onDue?.();
   }
 
   /** Lets a record wait until its upstream has room again, and its project with it. */
@@ -73,6 +96,7 @@ export class WaitingRecords {
 
   /** Takes one that may go, or null. */
   take(nowMs: number): ParkedRecord | null {
+    for (const record of this.#roots.takeOverdue(nowMs)) this.#parked.push({ ...record, dueMs: nowMs });
     const record = this.large.take() ?? this.#parked.take(nowMs);
     const isOver = record && this.#crowded.has(record.projectHash) &&
       this.#countOf(record.projectHash) <= WAITING_PER_PROJECT / 2;
@@ -87,7 +111,8 @@ export class WaitingRecords {
   }
 
   #countOf(projectHash: number): number {
-    return this.#parked.countOf(projectHash) + this.large.countOf(projectHash);
+    return this.#parked.countOf(projectHash) + this.large.countOf(projectHash) +
+      this.#roots.countOf(projectHash);
   }
 
   #holdIfMany(projectHash: number): void {

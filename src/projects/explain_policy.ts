@@ -5,6 +5,7 @@ import type { Admission } from "./admission.ts";
 import { enforceLimits } from "./enforce_limits.ts";
 import type { ItemPolicy, ItemVerdict } from "./item_policy.ts";
 import { sampledReason } from "./sampling/sampler.ts";
+import { traceRoot } from "./sampling/trace_root.ts";
 
 /** One check. */
 export interface PolicyStep {
@@ -68,7 +69,11 @@ export function explainPolicy(
     : `${decision.kind}, rate ${decision.rate}, rules ${decision.ruleIds.join(",")}, ${
       sampledReason(decision.ruleIds)
     }`;
-  step("sampling", sampled.kept, sampling);
+  const root = traceRoot(envelope, items, key);
+  const awaited = root !== null && admission.projects.lookup(root).kind === "pending"
+    ? `; waits for the rules of the project its trace began in, ${root}`
+    : "";
+  step("sampling", sampled.kept, sampling + awaited);
 
   const counted = policy.count(policed(), state, nowMs);
   const quotas = state.countedQuotas.map(({ id, limit, windowSeconds }) =>

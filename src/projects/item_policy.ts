@@ -10,7 +10,7 @@ import type { DataCategory } from "../protocol/data_category.ts";
 import type { Envelope, EnvelopeItem, ScannedEnvelope } from "../protocol/envelope.ts";
 import { itemQuantities, type Quantity } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
-import { parseSamplingContext, type SamplingContext } from "../protocol/sampling_context.ts";
+import { parseSamplingContext } from "../protocol/sampling_context.ts";
 import type { JsonRecord } from "./condition_field.ts";
 import type { FilterSubject } from "./filters/filter.ts";
 import { type GenericFilters, genericFiltersDocument } from "./filters/filter_settings.ts";
@@ -77,10 +77,11 @@ export class ItemPolicy {
   /** @param globalFilters the generic filters of all projects, as received; what cannot be read counts as none */
   constructor(readonly counters: QuotaCounters, readonly globalFilters: () => unknown = () => null) {}
 
-  /** Whether the project has rules that could take anything out. */
-  hasRules(state: ProjectState): boolean {
+  /** Whether the project, or the one a trace began in, has rules that could take anything out. */
+  hasRules(state: ProjectState, root: ProjectState | null): boolean {
     const { filters, sampler } = this.#rulesOf(state);
-    return !filters.isEmpty || sampler !== null || state.countedQuotas.length > 0;
+    return !filters.isEmpty || sampler !== null || state.countedQuotas.length > 0 ||
+      this.#rootSampler(root, state) !== null;
   }
 
   /** All three, one after the other. */
@@ -162,7 +163,8 @@ export class ItemPolicy {
     const transaction = items.find(({ type }) => type.type === "transaction");
     const trace = transaction ? parseSamplingContext(envelope.headers.trace) : null;
     const own = this.#rulesOf(state).sampler;
-    const root = this.#rootSampler(trace, key, own, stateOf);
+    const isOwnTrace = trace?.publicKey === key;
+    const root = isOwnTrace ? own : trace && this.#rootSampler(stateOf(trace.publicKey), state);
     if (!transaction || !own && !root) return { kind: "no_match" };
     const needsEvent = own?.needsEvent || root?.needsEvent;
     const event = needsEvent ? payloadOf(envelope, transaction) : null;
@@ -182,16 +184,10 @@ export class ItemPolicy {
     return { quotas: countedQuotas, ids, counters: this.counters };
   }
 
-  #rootSampler(
-    trace: SamplingContext | null,
-    key: string,
-    own: Sampler | null,
-    stateOf: StateOf,
-  ): Sampler | null {
-    if (!trace) return null;
-    if (trace.publicKey === key) return own;
-    const root = stateOf(trace.publicKey);
-    return root && !root.disabled ? this.#rulesOf(root).sampler : null;
+  /** Trace rules of a project hold for projects of its own organisation. */
+  #rootSampler(root: ProjectState | null, { organizationId }: ProjectState): Sampler | null {
+    if (!root || root.disabled || root.organizationId !== organizationId) return null;
+    return this.#rulesOf(root).sampler;
   }
 
   #rulesOf(state: ProjectState): Rules {

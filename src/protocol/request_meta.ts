@@ -40,6 +40,8 @@ export interface RequestMeta {
   readonly passthrough: Passthrough | null;
   /** Its project was known when it came: its sender was checked and the project's rules applied, and are not again. */
   readonly isPoliced?: true;
+  /** Public key of the other project whose sampling rules decide on it, while they have not been asked. */
+  readonly rootKey?: string;
   /** Relay signature it came with, while it has not been asked for. */
   readonly relaySignature?: string;
 }
@@ -79,6 +81,7 @@ interface ShortMeta {
   q: readonly (readonly [string, number])[];
   t?: readonly [path: string, contentType: string | null] | undefined;
   d?: 1 | undefined;
+  r?: string | undefined;
   s?: string | undefined;
 }
 
@@ -102,6 +105,7 @@ export function encodeRequestMeta(meta: RequestMeta): Uint8Array {
     q: meta.quantities,
     t: meta.passthrough === null ? undefined : [meta.passthrough.path, meta.passthrough.contentType],
     d: meta.isPoliced ? 1 : undefined,
+    r: meta.isPoliced ? undefined : meta.rootKey,
     s: meta.isPoliced ? undefined : meta.relaySignature,
   };
   return utf8(JSON.stringify(short));
@@ -133,6 +137,7 @@ export function decodeRequestMeta(bytes: Uint8Array): RequestMeta {
     quantities: short.q.map(([name, quantity]) => [dataCategory(name), quantity] as const),
     passthrough: short.t === undefined ? null : { path: short.t[0], contentType: short.t[1] },
     ...short.d === 1 ? { isPoliced: true } : {},
+    ...short.r === undefined ? {} : { rootKey: short.r },
     ...short.s === undefined ? {} : { relaySignature: short.s },
   };
 }

@@ -384,3 +384,118 @@ Deno.test("SpoolSource: a whole body that waited for its state is asked for filt
   source.settle(again[0]!, DELIVERED);
   assertEquals(control.waitingRecords, 0);
 });
+
+const ROOT = "f".repeat(32);
+const TRACE = "0123456789abcdef0123456789abcdef";
+
+/** A transaction of project A in a trace that began in the project of `root`. */
+function transactionOf(environment: string, n: number, root = ROOT): SpoolRecord {
+  const trace = { trace_id: TRACE, public_key: root, environment };
+  const lines = [{ trace }, { type: "transaction" }, { n }].map((line) => JSON.stringify(line));
+  const quantities = [["transaction", 1], ["transaction_indexed", 1]] as const;
+  return {
+    ...recordOf(A, n),
+    body: [new TextEncoder().encode(`${lines.join("\n")}\n`)],
+    meta: encodeRequestMeta({ ...errorMeta(A), quantities, rootKey: root }),
+  };
+}
+
+/** Knows project A, which has no rules, and these roots, that want nothing of environment `dev`. */
+const sampling = (...roots: { key: string; organizationId?: number; disabled?: boolean }[]): ProjectTable => {
+  const rule = {
+    id: 1000,
+    type: "trace",
+    samplingValue: { type: "sampleRate", value: 0 },
+    condition: { op: "eq", name: "trace.environment", value: "dev" },
+  };
+  const documents = roots.map(({ key, organizationId = 1, disabled = false }) => ({
+    projectId: 2,
+    organizationId,
+    disabled,
+    publicKeys: [{ publicKey: key }],
+    config: { sampling: { version: 2, rules: [rule] } },
+  }));
+  const own = { projectId: 1, organizationId: 1, publicKeys: [{ publicKey: A }] };
+  return new ProjectTable({
+    unknown: "wait",
+    overrideProjectIds: false,
+    states: [own, ...documents].flatMap((document) => projectStates(projectDocument.parse(document))),
+  });
+};
+const sampledOut = ({ metrics }: Awaited<ReturnType<typeof fixture>>): number =>
+  metrics.read(METRICS.outcomes, "filtered", "sampled", "transaction_indexed");
+
+Deno.test("SpoolSource: a transaction waits alone for the project its trace began in, whose rules are asked", async () => {
+  await using all = await fixture(sampling());
+  const { append, jobs, wanted, source, admission, reader, control } = all;
+  await append(transactionOf("dev", 0), transactionOf("prod", 1), recordOf(A, 2), transactionOf("dev", 3, A));
+  const others = await jobs();
+  assertEquals(others.map(numberOf), [2, 3]);
+  assertEquals([new Set(wanted), reader.held.projects], [new Set([ROOT]), 0]);
+  for (const job of others) source.settle(job, DELIVERED);
+
+  // Another state changes nothing but that the root is asked for again.
+  source.projectsChanged();
+  assertEquals(await jobs(), []);
+  // Its own wakes whoever waits for records.
+  const waiting = source.wait(new AbortController().signal);
+  admission.projects = sampling({ key: ROOT });
+  source.projectsChanged();
+  await waiting;
+  const sampled = await jobs();
+  assertEquals([sampled.map(numberOf), sampledOut(all)], [[1], 1]);
+  for (const job of sampled) source.settle(job, DELIVERED);
+  assertEquals([control.waitingRecords, reader.inHand], [0, 0]);
+});
+
+for (
+  const [what, root] of [
+    ["disabled", { key: ROOT, disabled: true }],
+    ["of another organisation", { key: ROOT, organizationId: 2 }],
+  ] as const
+) {
+  Deno.test(`SpoolSource: a root that is ${what} samples nothing`, async () => {
+    await using all = await fixture(sampling());
+    const { append, jobs, source, admission } = all;
+    await append(transactionOf("dev", 0));
+    assertEquals(await jobs(), []);
+    admission.projects = sampling(root);
+    source.projectsChanged();
+    assertEquals([(await jobs()).map(numberOf), sampledOut(all)], [[0], 0]);
+  });
+}
+
+Deno.test("SpoolSource: a root that stays unknown is waited for once, for a minute; when it is known it samples", async () => {
+  await using all = await fixture(sampling());
+  const { append, jobs, source, admission, clock } = all;
+  await append(transactionOf("dev", 0));
+  assertEquals(await jobs(), []);
+  await clock.advance(30_000);
+  await append(transactionOf("dev", 1));
+  assertEquals(await jobs(), []);
+  const waiting = source.wait(new AbortController().signal);
+  await clock.advance(30_000);
+  await waiting;
+  assertEquals((await jobs()).map(numberOf), [0, 1]);
+  await append(transactionOf("dev", 2));
+  assertEquals((await jobs()).map(numberOf), [2]);
+  admission.projects = sampling({ key: ROOT });
+  source.projectsChanged();
+  await append(transactionOf("dev", 3), transactionOf("prod", 4));
+  assertEquals([(await jobs()).map(numberOf), sampledOut(all)], [[4], 1]);
+});
+
+Deno.test("SpoolSource: few wait for a root in memory, the rest of their project on disk, and none is lost", async () => {
+  await using all = await fixture(sampling());
+  const { append, jobs, source, admission, reader, control } = all;
+  await append(...range(500).map((n) => transactionOf(n % 2 === 0 ? "dev" : "prod", n)), recordOf(B, 0));
+  assertEquals(await jobs(), []);
+  assert(reader.inHand <= 70, `${reader.inHand} in hand`);
+  admission.projects = sampling({ key: ROOT });
+  source.projectsChanged();
+  const sent = await jobs();
+  assertEquals(sent.map(numberOf).sort((a, b) => a - b), range(250).map((n) => 2 * n + 1));
+  assertEquals(sampledOut(all), 250);
+  for (const job of sent) source.settle(job, DELIVERED);
+  assertEquals(control.waitingRecords, 1);
+});

@@ -37,6 +37,15 @@ Deno.test("decodeRequestMeta: reads what encodeRequestMeta writes", () => {
   fc.assert(fc.property(meta, (value) => assertEquals(decodeRequestMeta(encodeRequestMeta(value)), value)));
 });
 
+Deno.test("encodeRequestMeta: what is only asked of records without policy is kept of those alone", () => {
+  fc.assert(fc.property(meta, text, text, (value, rootKey, relaySignature) => {
+    const asked = { ...value, rootKey, relaySignature };
+    assertEquals(decodeRequestMeta(encodeRequestMeta(asked)), asked);
+    const policed = { ...value, isPoliced: true } as const;
+    assertEquals(decodeRequestMeta(encodeRequestMeta({ ...policed, rootKey, relaySignature })), policed);
+  }));
+});
+
 Deno.test("encodeRequestMeta: absent values take no room", () => {
   const bytes = encodeRequestMeta({
     projectId: "42",
