@@ -12,6 +12,7 @@ import type { Admission } from "../projects/admission.ts";
 import { ItemPolicy } from "../projects/item_policy.ts";
 import { ControlBlock } from "../spool/control_block.ts";
 import { DeadLetter } from "../spool/dead_letter.ts";
+import { DeadLetterShare } from "../spool/dead_letter_share.ts";
 import { DiskBudget } from "../spool/disk_budget.ts";
 import { PartitionReader, type SpoolLoss } from "../spool/partition_reader.ts";
 import { LaneProjectBytes, ProjectBytes } from "../spool/project_bytes.ts";
@@ -149,6 +150,7 @@ async function start(
   });
   const deadLetter = await DeadLetter.open({
     ...partition,
+    share: new DeadLetterShare(options.deadLetters, options.lane),
     get bytesMax() {
       return settings.current.deadLetterBytesMax;
     },

@@ -128,7 +128,8 @@ function passingOptions({ http, limits, lanes }: Config): IngestOptions["passing
   return {
     connectTimeoutMs: http.connectionTimeout,
     timeoutMs: http.timeout,
-    requestsMax: Math.max(1, Math.floor(limits.maxConcurrentRequests / lanes)),
+    requestsMax: limits.maxConcurrentRequests,
+    permitFloor: permitFloor(limits.maxConcurrentRequests, lanes),
     isForwarding: http.forward,
     payloadBytesMax: limits.maxApiPayloadSize,
     fileUploadBytesMax: limits.maxApiFileUploadSize,
@@ -150,7 +151,7 @@ export function forwardSettings({ config, credentials }: LoadedConfig, isHeld: b
     checkpointIntervalMs: spool.checkpointInterval,
     freshMs: spool.freshFor,
     backlogShare: spool.backlogShare,
-    deadLetterBytesMax: spool.deadLetterSize / lanes,
+    deadLetterBytesMax: spool.deadLetterSize,
     recordAgeMsMax: spool.envelopes.maxEnvelopeDelaySecs * 1000,
     bodyBytesMax: limits.maxEnvelopeSize,
     upstream: {

@@ -14,6 +14,7 @@ import type { QuotaExchange } from "../control/quota_exchange.ts";
 import { type ConnectionCounts, createConnectionCounts } from "../listener/connection_gate.ts";
 import type { OutcomeSum } from "../outcomes/outcome_ledger.ts";
 import { ControlBlock } from "../spool/control_block.ts";
+import { DeadLetterShare } from "../spool/dead_letter_share.ts";
 import type { DiskBudget } from "../spool/disk_budget.ts";
 import { ProjectBytes } from "../spool/project_bytes.ts";
 import type { SpoolFolder } from "../spool/spool_folder.ts";
@@ -63,7 +64,9 @@ export class Lanes {
   readonly #controls: ControlBlock[] = [];
   readonly #topProjects: TopProjects[] = [];
   readonly #connectionCounts: ConnectionCounts;
-  readonly #permits: SharedArrayBuffer;
+  /** For requests to the upstream: ingest halves pass on, forward halves send records. */
+  readonly #permits: Readonly<Record<HalfKind, SharedArrayBuffer>>;
+  readonly #deadLetters: SharedArrayBuffer;
   #permitsTotal: number;
   /** Null when no project is held to a share. */
   readonly #projectBytes: ProjectBytes | null;
@@ -73,7 +76,9 @@ export class Lanes {
     const { config } = parts.loaded();
     this.#connectionCounts = createConnectionCounts(config.lanes * options.connectionsPerLane(config));
     this.#permitsTotal = config.limits.maxConcurrentRequests;
-    this.#permits = createPermits(this.#permitsTotal, config.lanes);
+    const permits = (): SharedArrayBuffer => createPermits(this.#permitsTotal, config.lanes);
+    this.#permits = { ingest: permits(), forward: permits() };
+    this.#deadLetters = DeadLetterShare.createBuffer(config.lanes);
     this.#projectBytes = config.spool.projectShare < 1 ? ProjectBytes.create(config.lanes) : null;
   }
 
@@ -126,7 +131,9 @@ export class Lanes {
   async configure(loaded: LoadedConfig): Promise<void> {
     const settings = this.#settings(loaded);
     const { limits, lanes } = loaded.config;
-    resizePermits(this.#permits, this.#permitsTotal, limits.maxConcurrentRequests, lanes);
+    for (const permits of Object.values(this.#permits)) {
+      resizePermits(permits, this.#permitsTotal, limits.maxConcurrentRequests, lanes);
+    }
     this.#permitsTotal = limits.maxConcurrentRequests;
     await Promise.all(this.#lanes.map((lane) => lane.configure(settings)));
   }
@@ -181,6 +188,7 @@ export class Lanes {
         forward: () => ({
           ...common("forward"),
           ...settings().forward(),
+          deadLetters: this.#deadLetters,
           leftovers: folder.leftovers[index]!,
         }),
       },
@@ -203,7 +211,7 @@ export class Lanes {
       accessRing: logs.accessRingOf(index),
       projects: projects.snapshot,
       limits: [...memory.limits.all(clock.now())],
-      permits: this.#permits,
+      permits: this.#permits[kind],
       projectBytes: this.#projectBytes?.buffer ?? null,
       nodeState: state.buffer,
       taps: taps.filters,

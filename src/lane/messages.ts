@@ -46,8 +46,8 @@ export interface CommonOptions {
   /** Limits learned before this half started. */
   readonly limits: readonly LearnedLimits[];
   /**
-   * Shared memory: positions of the partition, disk budget of the node, its permits to send, counters of this half, state of
-   * the node.
+   * Shared memory: positions of the partition, disk budget of the node, its permits for requests of this kind of half to the
+   * upstream, counters of this half, state of the node.
    */
   readonly control: SharedArrayBuffer;
   readonly budget: SharedArrayBuffer;
@@ -95,7 +95,10 @@ export interface IngestOptions extends CommonOptions {
   readonly passing: {
     readonly connectTimeoutMs: number;
     readonly timeoutMs: number;
+    /** Of the whole node; lanes share them. */
     readonly requestsMax: number;
+    /** Of those, how many no other lane gets. */
+    readonly permitFloor: number;
     /** Whether the upstream's API is reached through the node. */
     readonly isForwarding: boolean;
     readonly payloadBytesMax: number;
@@ -142,11 +145,14 @@ export interface IngestOptions extends CommonOptions {
 
 /** Start of a forward half. */
 export interface ForwardOptions extends CommonOptions {
+  /** What the dead letters of all lanes hold, see `dead_letter_share.ts`. */
+  readonly deadLetters: SharedArrayBuffer;
   /** Large bodies that lay in the partition when the node started. */
   readonly leftovers: readonly Leftover[];
   readonly checkpointIntervalMs: number;
   readonly freshMs: number;
   readonly backlogShare: number;
+  /** Of all lanes together. */
   readonly deadLetterBytesMax: number;
   readonly recordAgeMsMax: number;
   /** Largest envelope once decoded. */
@@ -174,7 +180,7 @@ export interface ForwardOptions extends CommonOptions {
 export type IngestSettings = Omit<IngestOptions, keyof CommonOptions>;
 
 /** The same of a forward half. */
-export type ForwardSettings = Omit<ForwardOptions, keyof CommonOptions | "leftovers">;
+export type ForwardSettings = Omit<ForwardOptions, keyof CommonOptions | "deadLetters" | "leftovers">;
 
 /** A new configuration for a half that runs; answered with `configured` once it is in force there. */
 export type ConfigMessage =

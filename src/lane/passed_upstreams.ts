@@ -36,12 +36,6 @@ export class PassedUpstreams implements ForwardUpstream {
     this.update(snapshot);
   }
 
-  get inFlight(): number {
-    let inFlight = 0;
-    for (const client of this.#clients()) inFlight += client.streaming;
-    return inFlight;
-  }
-
   async send(
     request: StreamRequest,
     signal: AbortSignal,

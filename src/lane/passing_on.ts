@@ -2,6 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { CidrSet } from "../core/cidr.ts";
 import type { Live } from "../core/live.ts";
+import { SharedPermits } from "../core/shared_permits.ts";
 import type { BodyReader } from "../listener/body_reader.ts";
 import { type Endpoint, forwardRoute, type Route, uploadRoutes } from "../listener/routes.ts";
 import type { Metrics } from "../telemetry/registry.ts";
@@ -27,7 +28,10 @@ export interface PassingOn {
 /** Makes the routes, and the clients they share. */
 export function passingOn(
   settings: Live<IngestSettings>,
-  { upstreams, health }: Pick<CommonOptions, "upstreams" | "health">,
+  { lane, upstreams, health, permits: buffer }: Pick<
+    CommonOptions,
+    "lane" | "upstreams" | "health" | "permits"
+  >,
   deps: {
     bodies: BodyReader;
     metrics: Metrics;
@@ -59,14 +63,14 @@ export function passingOn(
     },
     headBytesMax: HEAD_BYTES_MAX,
   });
+  const permits = new SharedPermits(buffer, lane, o.permitFloor);
+  settings.watch(({ passing }) => permits.setFloor(passing.permitFloor));
   const upstreamHosts = new Set(hostsOf(upstreams));
   const forwarding = {
     ...deps,
     upstream,
     upstreamHosts,
-    get requestsMax() {
-      return o.requestsMax;
-    },
+    permits,
     get uploadBytesMax() {
       return settings.current.listener.uploadBytesMax;
     },

@@ -11,6 +11,7 @@
  * Limits: the body of each request; requests under way together, further ones are answered with 503.
  */
 import type { CidrSet } from "../core/cidr.ts";
+import type { SharedPermits } from "../core/shared_permits.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import type { StreamRequest, StreamResponse } from "../upstream/stream_client.ts";
 import { UpstreamError } from "../upstream/upstream_error.ts";
@@ -24,8 +25,6 @@ import { forwardSubject } from "./forward_subject.ts";
 
 /** Where requests are passed on to. */
 export interface ForwardUpstream {
-  /** Requests whose answers have not ended. */
-  readonly inFlight: number;
   /**
    * As `StreamClient.send`.
    *
@@ -39,8 +38,8 @@ export interface ForwardDeps extends BodyStreamDeps {
   readonly upstream: ForwardUpstream;
   /** Proxies whose forwarding headers are believed; null for none. */
   readonly trustedProxies: CidrSet | null;
-  /** Requests under way at the same time. */
-  readonly requestsMax: number;
+  /** One for each request whose answer has not ended; the lanes share them. */
+  readonly permits: Pick<SharedPermits, "tryTake" | "give">;
 }
 
 /** How an endpoint forwards. */
@@ -67,14 +66,16 @@ export async function forward(
   const body = await opened(deps, request, options.bodyBytesMax);
   try {
     const { chunks, bytes } = body;
-    if (deps.upstream.inFlight >= deps.requestsMax) throw overloaded();
     const outgoing = {
       method: request.method,
       path,
       headers: requestHeaders(request, deps.trustedProxies),
       body: chunks === null ? null : { chunks, bytes },
     };
-    const response = await deps.upstream.send(outgoing, request.signal, forwardSubject(request));
+    const response = await permitted(
+      deps.permits,
+      () => deps.upstream.send(outgoing, request.signal, forwardSubject(request)),
+    );
     return { ...passOn(response, options), closing: !body.isRead };
   } catch (error) {
     const refusal = refusalFor(error);
@@ -83,6 +84,22 @@ export async function forward(
     return { ...errorAnswer(refusal), closing: !body.isRead };
   } finally {
     body.release();
+  }
+}
+
+/** Sends with a permit, which comes back when the answer has ended. */
+async function permitted(
+  permits: ForwardDeps["permits"],
+  send: () => Promise<StreamResponse>,
+): Promise<StreamResponse> {
+  if (!permits.tryTake()) throw overloaded();
+  try {
+    const response = await send();
+    void response.ended.then(() => permits.give());
+    return response;
+  } catch (error) {
+    permits.give();
+    throw error;
   }
 }
 

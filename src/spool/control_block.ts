@@ -9,6 +9,7 @@
  * that finds the same generation before and after has read whole values, and a dead writer blocks nobody.
  */
 import type { Clock } from "../core/clock.ts";
+import { SharedSignal } from "../core/shared_signal.ts";
 
 const WAKE = 0;
 const GENERATION = 1;
@@ -20,9 +21,6 @@ const FIRST_SEGMENT = 6;
 const READ_SEQUENCE = 7;
 const IN_HAND = 8;
 const BYTES = FLOATS_AT + 9 * Float64Array.BYTES_PER_ELEMENT;
-
-/** How often a waiting reader looks by itself. Also what keeps its event loop alive: `Atomics.waitAsync` does not. */
-const POLL_MS = 1000;
 
 /** How far the writer got. */
 export interface WritePosition {
@@ -38,12 +36,12 @@ export interface WritePosition {
 export class ControlBlock {
   readonly #ints: Int32Array;
   readonly #floats: Float64Array;
-  readonly #waiters = new Set<() => void>();
-  #listening = false;
+  readonly #signal: SharedSignal;
 
   constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(BYTES)) {
     this.#ints = new Int32Array(buffer, 0, 4);
     this.#floats = new Float64Array(buffer, FLOATS_AT);
+    this.#signal = new SharedSignal(this.#ints, WAKE);
   }
 
   /** Writer: makes a position known and wakes the reader. */
@@ -97,44 +95,16 @@ export class ControlBlock {
 
   /** Number of wake-ups so far (it wraps); to be read before looking for work. */
   get wakes(): number {
-    return Atomics.load(this.#ints, WAKE);
+    return this.#signal.count;
   }
 
   /** Wakes whoever waits, here or in another isolate. */
   wake(): void {
-    Atomics.add(this.#ints, WAKE, 1);
-    Atomics.notify(this.#ints, WAKE);
-    this.#wakeLocal();
+    this.#signal.raise();
   }
 
   /** Resolves when the number of wake-ups is no longer `seen`, on `signal`, or after a second. May be early. */
-  async wait(seen: number, clock: Clock, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted || this.wakes !== seen) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wakeUp = (): void => resolve();
-    const poll = clock.after(POLL_MS, wakeUp);
-    signal?.addEventListener("abort", wakeUp, { once: true });
-    this.#waiters.add(wakeUp);
-    this.#listen(seen);
-    await promise;
-    this.#waiters.delete(wakeUp);
-    signal?.removeEventListener("abort", wakeUp);
-    poll.cancel();
-  }
-
-  /** Keeps at most one wait in shared memory; one that an aborted wait left behind serves the next. */
-  #listen(seen: number): void {
-    if (this.#listening) return;
-    const result = Atomics.waitAsync(this.#ints, WAKE, seen);
-    if (!result.async) return this.#wakeLocal();
-    this.#listening = true;
-    void result.value.then(() => {
-      this.#listening = false;
-      this.#wakeLocal();
-    });
-  }
-
-  #wakeLocal(): void {
-    for (const wakeUp of this.#waiters) wakeUp();
+  wait(seen: number, clock: Clock, signal?: AbortSignal): Promise<void> {
+    return this.#signal.wait(seen, clock, signal);
   }
 }

@@ -2,14 +2,16 @@
  * The dead letter of a partition: records that were given up, kept for whoever wants to look at them.
  *
  * It holds the same records in the same kind of segments, in a folder of its own; the reason stands in front of the
- * meta (dead_record.ts). A large body gets a second name in its folder, and goes with the segment of its record. It is bounded: when it is full, or when the whole spool is, its oldest segment goes. It must
- * never be what keeps new traffic out.
+ * meta (dead_record.ts). A large body gets a second name in its folder, and goes with the segment of its record. All dead
+ * letters of a node are bounded together (dead_letter_share.ts): when they are full, or when the whole spool is, an oldest
+ * segment goes. They must never be what keeps new traffic out.
  */
 import type { Clock } from "../core/clock.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import { DeadBodies } from "./dead_bodies.ts";
+import { DeadLetterShare } from "./dead_letter_share.ts";
 import { joinReason } from "./dead_record.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
 import { decodeLargeBody, encodeLargeBody, type LargeBody } from "./large_body.ts";
@@ -19,8 +21,10 @@ import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segm
 import { SpoolError } from "./spool_error.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
-/** Segments the bound is divided into, so that making room costs this part of it at most. */
+/** Segments the even share of a lane is divided into, so that making room costs this part of it at most. */
 const SEGMENTS = 8;
+/** How long a lane within its share waits for the others to give way. Longer is a lane that is not there. */
+const GIVE_WAY_MS = 2000;
 
 /** Options of {@link DeadLetter.open}. */
 export interface DeadLetterOptions {
@@ -30,8 +34,10 @@ export interface DeadLetterOptions {
   readonly budget: SpaceBudget;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  /** Bound of all its segments and large bodies together. */
+  /** Bound of the segments and large bodies of all lanes together; read at use. */
   readonly bytesMax: number;
+  /** What the other lanes hold; nothing when absent. */
+  readonly share?: DeadLetterShare;
   /** Called with the size of a segment that was deleted to make room. */
   readonly onEvicted?: (bytes: number) => void;
 }
@@ -46,8 +52,10 @@ export class DeadLetter {
   readonly #bodies: DeadBodies;
   /** Segments that `seal` named. Numbers start over once a later life finds none, so nothing else may be discarded. */
   readonly #sealed = new Set<number>();
-  #bytes = 0;
+  readonly #share: DeadLetterShare;
+  readonly #closing = new AbortController();
   #turn: Promise<unknown> = Promise.resolve();
+  #givingWay: Promise<void> = Promise.resolve();
 
   private constructor(
     options: DeadLetterOptions,
@@ -59,19 +67,21 @@ export class DeadLetter {
     this.#folder = folder;
     this.#segments = segments;
     this.#bodies = bodies;
-    this.#bytes = bodies.bytes;
-    for (const bytes of segments.values()) this.#bytes += bytes;
+    const share = options.share ?? new DeadLetterShare(DeadLetterShare.createBuffer(1), 0);
+    this.#share = share;
+    share.bytes = [...segments.values()].reduce((sum, bytes) => sum + bytes, bodies.bytes);
     this.#appender = new SegmentAppender({
       ...options,
       folder,
       firstSegment: Math.max(0, ...segments.keys()) + 1,
       firstSequence: 0,
       get segmentBytesMax() {
-        return options.bytesMax / SEGMENTS;
+        return share.of(options.bytesMax) / SEGMENTS;
       },
       onCommit: ({ segment, offset }) => this.#segments.set(segment, offset),
       onFailure: (_error, _records, bytesFreed) => this.#release(bytesFreed),
     });
+    if (!share.isAlone) this.#givingWay = this.#giveWay();
   }
 
   /**
@@ -94,7 +104,7 @@ export class DeadLetter {
 
   /** Bytes of all its segments and large bodies. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#share.bytes;
   }
 
   /**
@@ -128,6 +138,8 @@ export class DeadLetter {
 
   /** Refuses further records, and resolves when those appended are durable. */
   async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#givingWay;
     await this.#turn;
     await this.#appender.close();
   }
@@ -158,11 +170,54 @@ export class DeadLetter {
 
   /** Takes the room for a record, at the cost of older ones. */
   async #makeRoom(bytes: number): Promise<boolean> {
-    while (this.#bytes + bytes > this.#o.bytesMax || !this.#o.budget.tryReserve(bytes)) {
-      if (bytes > this.#o.bytesMax || !await this.#evictOldest()) return false;
+    const { bytesMax } = this.#o;
+    if (bytes > bytesMax) return false;
+    if (this.#tryTake(bytes)) return true;
+    const isWithinShare = this.bytes + bytes <= this.#share.of(bytesMax);
+    if (isWithinShare && await this.#askOthers(bytes)) return true;
+    while (await this.#evictOldest()) if (this.#tryTake(bytes)) return true;
+    return false;
+  }
+
+  #tryTake(bytes: number): boolean {
+    if (!this.#share.tryTake(bytes, this.#o.bytesMax)) return false;
+    if (this.#o.budget.tryReserve(bytes)) return true;
+    this.#share.bytes -= bytes;
+    return false;
+  }
+
+  /** Takes the room for a record as soon as lanes beyond their shares have given way; false when they do not. */
+  async #askOthers(bytes: number): Promise<boolean> {
+    const share = this.#share;
+    const { clock } = this.#o;
+    const isShort = (): boolean => share.isShort(this.#o.bytesMax);
+    const endMs = clock.monotonic() + GIVE_WAY_MS;
+    share.ask(bytes);
+    while (isShort() && clock.monotonic() < endMs) await share.changed(clock, isShort);
+    return this.#tryTake(bytes);
+  }
+
+  /** Deletes what is beyond the share of this lane whenever another one within its own asks for room. */
+  async #giveWay(): Promise<void> {
+    const share = this.#share;
+    const { clock } = this.#o;
+    const { signal } = this.#closing;
+    const mayStay = (): boolean => !share.mustGive(this.#o.bytesMax);
+    while (!signal.aborted) {
+      if (mayStay()) await share.changed(clock, mayStay, signal);
+      else if (!await this.#inTurn(async () => mayStay() || await this.#tryEvict())) {
+        await share.changed(clock, undefined, signal);
+      }
     }
-    this.#bytes += bytes;
-    return true;
+  }
+
+  async #tryEvict(): Promise<boolean> {
+    try {
+      return await this.#evictOldest();
+    } catch (error) {
+      logger("spool").error("The dead letter cannot make room: {error}", { folder: this.#folder, error });
+      return false;
+    }
   }
 
   /** @param recordBytes taken for the record beside its body */
@@ -203,7 +258,7 @@ export class DeadLetter {
   }
 
   #release(bytes: number): void {
-    this.#bytes -= bytes;
     this.#o.budget.release(bytes);
+    this.#share.release(bytes);
   }
 }

@@ -39,6 +39,8 @@ export interface StreamResponse {
   readonly fields: readonly string[];
   /** As sent, in its Content-Encoding. It must be read to its end or cancelled. Null when there can be none. */
   readonly body: ReadableStream<Uint8Array> | null;
+  /** Resolves when nothing of the answer is on its way any more, however it ended. */
+  readonly ended: Promise<void>;
 }
 
 /** Limits of an exchange; see `StreamClientOptions`. */
@@ -55,6 +57,7 @@ export class StreamExchange {
   readonly #limits: StreamLimits;
   readonly #parser: ResponseParser;
   readonly #onClosed: () => void;
+  readonly #ended = Promise.withResolvers<void>();
   readonly #buffer = new Uint8Array(READ_BYTES);
   #timer: Timer | null = null;
   #isAnswered = false;
@@ -88,7 +91,12 @@ export class StreamExchange {
     const { status, fields } = this.#parser.head;
     const isBodiless = request.method === "HEAD" || BODILESS.has(status);
     if (isBodiless) this.#close();
-    return { status, fields, body: isBodiless ? null : this.#bodyStream() };
+    return {
+      status,
+      fields,
+      body: isBodiless ? null : this.#bodyStream(),
+      ended: this.#ended.promise,
+    };
   }
 
   /** Ends the exchange, and the answer's body with `error` if it is being read. */
@@ -105,6 +113,7 @@ export class StreamExchange {
     this.#wait(null);
     close(this.#wire);
     this.#onClosed();
+    this.#ended.resolve();
   }
 
   /** Never rejects. */

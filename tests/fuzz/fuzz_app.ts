@@ -93,7 +93,7 @@ export class FuzzApp {
       maxUploadBytes: ENVELOPE_BYTES_MAX,
       itemLimits,
     };
-    const upstream = { ...shared, upstream: WILLING_UPSTREAM, requestsMax: 10 };
+    const upstream = { ...shared, upstream: WILLING_UPSTREAM, permits: ANY_NUMBER };
     const routes = [
       ...ingestionRoutes(deps),
       ...tunnelRoutes(deps, { path: "/tunnel", hosts: ["sentry.example"], projectIds: [] }),
@@ -167,13 +167,14 @@ function faultsOf(record: SpoolRecord): string[] {
 }
 
 /** Reads everything and is content with it. */
+const ANY_NUMBER: ForwardDeps["permits"] = { tryTake: () => true, give: () => {} };
+
 const WILLING_UPSTREAM: ForwardDeps["upstream"] = {
-  inFlight: 0,
   async send({ body, path, headers }): Promise<StreamResponse> {
     for await (const _ of body?.chunks ?? []);
     const broken = [path, ...headers.flat()].find((text) => /[\r\n\0]/.test(text));
     if (broken !== undefined) throw new Error(`not to be sent: ${JSON.stringify(broken)}`);
-    return { status: 201, fields: ["location", "/api/1/upload/x/"], body: null };
+    return { status: 201, fields: ["location", "/api/1/upload/x/"], body: null, ended: Promise.resolve() };
   },
 };
 

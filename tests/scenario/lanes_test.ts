@@ -3,7 +3,8 @@ import { assert, assertEquals } from "@std/assert";
 import { NODE_ENGINE_IS_COMPLETE } from "../../src/listener/node_engine.ts";
 import { EXPOSURES } from "../support/listener_fixture.ts";
 import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
-import { rawRequest, requestBytes } from "../support/raw_http.ts";
+import { RawHttp, rawRequest, requestBytes } from "../support/raw_http.ts";
+import { RawUpstream } from "../support/raw_upstream.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { SlowPost } from "../support/slow_post.ts";
 import { until } from "../support/until.ts";
@@ -73,14 +74,115 @@ for (const exposure of EXPOSURES) {
   });
 }
 
+/** Bytes of dead letters that a node with two lanes may keep. */
+const DEAD_BYTES_MAX = 256 * 1024;
+
+Deno.test("two lanes: the dead letter of one has what the other leaves, and gives it back", async () => {
+  await using upstream = ScriptedUpstream.start();
+  upstream.behave({ status: 400 });
+  const spool = { dead_letter_size: DEAD_BYTES_MAX };
+  const config = { lanes: 2, spool, listener: { exposure: "load_balancer" }, logging: { level: "off" } };
+  await using node = await NodeProcess.start({ upstream: upstream.url, config });
+  const dead = (): number[] => ["p0", "p1"].map((name) => bytesIn(node, `${name}/dead`));
+  const expectWithin = (): void => {
+    const [first, second] = dead();
+    assert(first! + second! <= DEAD_BYTES_MAX, `${first} + ${second} bytes`);
+  };
+  /** Has records rejected of a lane, over one of its connections, until its dead letter holds so many bytes. */
+  const fill = async (client: RawHttp, lane: number, bytes: number): Promise<void> => {
+    while (dead()[lane]! < bytes) {
+      const before = upstream.requests.length;
+      for (let count = 0; count < 8; count++) await client.send(eventRequest("x".repeat(4000)));
+      for (let count = 0; count < 8; count++) assertEquals((await client.response())?.status, 200);
+      await upstream.until(() => upstream.requests.length === before + 8);
+      expectWithin();
+    }
+  };
+  using clients = await LaneClients.connect(node, 16);
+  const [first, second] = [clients.of(0)[0]!, clients.of(1)[0]!];
+  await fill(first, 0, DEAD_BYTES_MAX * 0.9);
+  await fill(second, 1, DEAD_BYTES_MAX * 0.45);
+  assert(dead()[0]! > DEAD_BYTES_MAX * 0.4, `${dead()}`);
+});
+
+Deno.test("two lanes: one passes on as many requests as the other leaves", async () => {
+  let released = Promise.withResolvers<void>();
+  await using upstream = new RawUpstream(async (call) => {
+    if (call.path.includes("/projects/")) await released.promise;
+    await call.answer(200, { Connection: "close" });
+  });
+  const config = {
+    lanes: 2,
+    limits: { max_concurrent_requests: 16 },
+    http: { timeout: 60 },
+    listener: { exposure: "load_balancer" },
+  };
+  await using node = await NodeProcess.start({ upstream: upstream.url, config });
+  using clients = await LaneClients.connect(node, 64);
+  const [busy, other] = [clients.of(0), clients.of(1)].toSorted((a, b) => b.length - a.length);
+  const asked = (): number => upstream.calls.filter(({ path }) => path.includes("/projects/")).length;
+  const ask = (client: RawHttp): Promise<void> => client.send(requestBytes("GET", "/api/0/projects/", {}));
+  for (let round = 0; round < 2; round++) {
+    // Two of the sixteen are the other lane's whatever happens.
+    const before = asked();
+    for (const client of busy!.slice(0, 14)) await ask(client);
+    await until("fourteen are under way", () => asked() === before + 14);
+    await ask(busy![14]!);
+    assertEquals((await busy![14]!.response())?.status, 503);
+    for (const client of other!.slice(0, 2)) await ask(client);
+    await until("all are under way", () => asked() === before + 16);
+    released.resolve();
+    for (const client of [...busy!.slice(0, 14), ...other!.slice(0, 2)]) {
+      assertEquals((await client.response())?.status, 200);
+    }
+    released = Promise.withResolvers();
+  }
+});
+
+/** Connections of which is known to which of two lanes they go. */
+class LaneClients implements Disposable {
+  readonly #clients: { readonly client: RawHttp; readonly lane: number }[] = [];
+
+  /** Connects so often, and on until both lanes have some: shows by an event where each leads. */
+  static async connect(node: NodeProcess, count: number): Promise<LaneClients> {
+    const clients = new LaneClients();
+    while (clients.#clients.length < count || clients.of(0).length < 2 || clients.of(1).length < 2) {
+      const before = bytesIn(node, "p0");
+      const client = await RawHttp.connect(node.port);
+      await client.send(eventRequest("hello"));
+      assertEquals((await client.response())?.status, 200);
+      clients.#clients.push({ client, lane: bytesIn(node, "p0") > before ? 0 : 1 });
+    }
+    return clients;
+  }
+
+  of(lane: number): RawHttp[] {
+    return this.#clients.filter((other) => other.lane === lane).map(({ client }) => client);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { client } of this.#clients) client[Symbol.dispose]();
+  }
+}
+
+/** A request with one event, for a connection that stays. */
+function eventRequest(message: string): Uint8Array {
+  const body = `{"event_id":"${newEventId()}"}\n{"type":"event"}\n${JSON.stringify({ message })}\n`;
+  return requestBytes("POST", `/api/1/envelope/?sentry_key=${TEST_KEY}`, {}, body);
+}
+
 /** Sends an event over a connection of its own. */
 async function postAnew(port: number): Promise<{ eventId: string; status: number }> {
-  const eventId = crypto.randomUUID().replaceAll("-", "");
+  const eventId = newEventId();
   const body = `{"event_id":"${eventId}"}\n{"type":"event"}\n{"message":"hello"}\n`;
   const path = `/api/1/envelope/?sentry_key=${TEST_KEY}`;
   const answer = await rawRequest(port, requestBytes("POST", path, { connection: "close" }, body));
   assert(answer, "the connection ended without an answer");
   return { eventId, status: answer.status };
+}
+
+function newEventId(): string {
+  return crypto.randomUUID().replaceAll("-", "");
 }
 
 /** Bytes of segments in a partition of the node's spool. */

@@ -1,6 +1,7 @@
 /** A listener whose routes lead to an upstream, over real sockets. */
 import { CidrSet } from "../../src/core/cidr.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { createPermits, SharedPermits } from "../../src/core/shared_permits.ts";
 import { createConnectionCounts } from "../../src/listener/connection_gate.ts";
 import { BodyReader } from "../../src/listener/body_reader.ts";
 import { type Exposure, Listener } from "../../src/listener/listener.ts";
@@ -48,13 +49,14 @@ export async function startForwarding(o: ForwardFixtureOptions): Promise<Forward
     headBytesMax: 64 * 1024,
     caCerts: [TEST_ROOT],
   });
+  const requestsMax = o.requestsMax ?? 100;
   const deps = {
     bodies,
     metrics,
     upstream,
     clock: systemClock,
     trustedProxies: o.trustedProxies ? CidrSet.parse([...o.trustedProxies]) : null,
-    requestsMax: o.requestsMax ?? 100,
+    permits: new SharedPermits(createPermits(requestsMax, 1), 0, requestsMax),
   };
   const limits = {
     payloadBytesMax: o.payloadBytesMax ?? 1024 * 1024,

@@ -106,6 +106,7 @@ export const spoolSection = section({
   dead_letter_size: field(byteSize(), {
     default: "64MiB",
     effect: "reload",
-    about: "Bytes kept of envelopes the upstream refused for good; the oldest go first",
+    about:
+      "Bytes kept of envelopes the upstream refused for good, all lanes together; the oldest of a lane go first",
   }),
 });
