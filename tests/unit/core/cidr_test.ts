@@ -17,6 +17,15 @@ const ADDRESSES: readonly (readonly [string, string | null])[] = [
   ["1.2.3", null],
   ["1.2.3.256", null],
   ["1.2.3.04", null],
+  ["0.0.0.0", "00000000"],
+  ["255.255.255.255", "ffffffff"],
+  ["1.2.3.4.5", null],
+  ["1.2.3.4.", null],
+  [".1.2.3", null],
+  ["1..2.3", null],
+  ["1.2.3.-4", null],
+  ["1.2.3. 4", null],
+  ["1.2.3.0001", null],
   ["1.2.3.4:80", null],
   ["[::1]", null],
   [":::", null],
@@ -35,6 +44,17 @@ for (const [text, hex] of ADDRESSES) {
     assertEquals(bytes && Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""), hex);
   });
 }
+
+Deno.test("parseIp: takes for IPv4 what four numbers up to 255 are, without leading zeros", () => {
+  const part = fc.oneof(fc.nat({ max: 300 }).map(String), fc.constantFrom("", "00", "01", "1a", "+1", " 1"));
+  const text = fc.array(part, { minLength: 3, maxLength: 5 }).map((parts) => parts.join("."));
+  fc.assert(fc.property(text, (text) => {
+    const parts = text.split(".");
+    const isAddress = parts.length === 4 &&
+      parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+    assertEquals(parseIp(text), isAddress ? Uint8Array.from(parts, Number) : null);
+  }));
+});
 
 const MEMBERSHIP: readonly (readonly [string, string, boolean])[] = [
   ["10.0.0.0/8", "10.255.0.1", true],
