@@ -115,12 +115,27 @@ function fromQuery(query: string): RawAuth {
   const raw: RawAuth = { key: "", version: null, client: null };
   for (const pair of query.split("&")) {
     if (!pair.includes("=")) continue;
-    // Nearly all pairs hold nothing encoded; URLSearchParams costs more than all the rest of this file.
     const equals = pair.indexOf("=");
-    if (!/[%+]/.test(pair)) setField(raw, pair.slice(0, equals), pair.slice(equals + 1));
+    const name = decoded(pair.slice(0, equals));
+    const value = decoded(pair.slice(equals + 1));
+    if (name !== null && value !== null) setField(raw, name, value);
     else for (const [name, value] of new URLSearchParams(pair)) setField(raw, name, value);
   }
   return raw;
+}
+
+/**
+ * Part of a query without its encoding; null when it is not well encoded.
+ *
+ * Only then is `URLSearchParams` asked, which costs more than all the rest of this file, and SDKs encode their names.
+ */
+function decoded(text: string): string | null {
+  if (!/[%+]/.test(text)) return text;
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    return null;
+  }
 }
 
 function setField(raw: RawAuth, name: string, value: string): void {

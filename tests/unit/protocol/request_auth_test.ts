@@ -159,6 +159,18 @@ Deno.test("extractAuth: nothing but RequestError comes out, whatever goes in", (
   }));
 });
 
+Deno.test("extractAuth: a query is decoded as URLSearchParams decodes it, well encoded or not", () => {
+  const part = fc.oneof(
+    fc.constantFrom("%2F", "%", "%C3%A4", "%C3", "%zz", "+", "%2B", "%26"),
+    fc.stringMatching(/^[a-z.]+$/),
+  );
+  fc.assert(fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
+    const client = parts.join("");
+    const found = extract({ query: `sentry_key=${KEY}&sentry_client=${client}` });
+    assertEquals(found?.client, new URLSearchParams(`sentry_client=${client}`).get("sentry_client"));
+  }));
+});
+
 Deno.test("missingAuth: section 2, 401", () => {
   assertEquals([missingAuth().status, missingAuth().toBody()], [
     401,
