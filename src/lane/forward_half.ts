@@ -211,6 +211,7 @@ async function start(
   const watching = new AbortController();
   void watchEventLoop(clock, watching.signal, (lateMs) => {
     metrics.observe(METRICS.eventLoopDelay, lateMs / 1000, "forward");
+    reader.times.look();
   });
   return {
     settings,

@@ -249,13 +249,13 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     const meta = this.#metaOf(record, position);
     if (meta === null) return null;
     const nowMs = clock.now();
-    const isTooOld = nowMs - record.receivedAtMs > recordAgeMsMax && !record.requeued;
+    const isTooOld = clock.monotonic() - record.receivedMs > recordAgeMsMax && !record.requeued;
     if (isTooOld) return this.#drop(position, meta, "timestamp");
     const verdict = admission.decide(meta, nowMs, record.receivedAtMs);
     if (verdict.kind === "refused") return this.#drop(position, meta, verdict.reason);
     if (verdict.kind === "pending") return this.#waitFor(meta.key, record);
     if (this.#awaitsRoot(meta, record, position, history)) return null;
-    const { receivedAtMs, body, large } = record;
+    const { receivedMs, body, large } = record;
     if (large && !this.#waiting.large.isFree) return this.#waitForTurn(record, position, history);
     // A request that named no project waits for nothing else: its key says where it belongs, once that is known.
     const settled = meta.projectId === "" ? { ...meta, projectId: verdict.projectId } : meta;
@@ -264,7 +264,7 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
       record,
       position,
       ...history,
-      receivedAtMs,
+      receivedMs,
       body,
       stream: large && streamOf(this.#o.reader, large),
     };

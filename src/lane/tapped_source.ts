@@ -58,7 +58,7 @@ export class TappedSource<Job extends ForwardJob> implements ForwardSource<Job> 
   #started(job: Job | null): Job | null {
     if (job === null) return null;
     this.#startedMs.set(job, this.clock.monotonic());
-    const waitedMs = Math.max(0, this.clock.now() - job.receivedAtMs);
+    const waitedMs = Math.max(0, this.clock.monotonic() - job.receivedMs);
     this.tap.offer({ stage: "forwarding", ...this.#about(job), waitedMs, attempt: job.attempts + 1 });
     return job;
   }

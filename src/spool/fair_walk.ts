@@ -37,6 +37,8 @@ export interface FairWalkOptions {
   readonly onRead: (found: FoundRecord) => void;
   /** Takes a record whose project is on hold. */
   readonly divert: (found: FoundRecord) => boolean;
+  /** When a record was received, on the monotonic clock, ms. */
+  readonly receivedMs: (found: FoundRecord) => number;
   /** Whether reading has to wait because nothing more can be put on hold. */
   readonly isBlocked: () => boolean;
   /** Whether a record, and with it what lies behind it, has no place here any more. */
@@ -123,7 +125,7 @@ export class FairWalk {
     if (!queue) return evicted;
     for (const found of queue.held.splice(0)) {
       this.#forget(found);
-      evicted.push(stretchOf(found, found.header.receivedAtMs));
+      evicted.push(stretchOf(found, this.#o.receivedMs(found)));
     }
     this.#released -= queue.released.records;
     this.#uncount(queue.putOff);
@@ -273,7 +275,7 @@ export class FairWalk {
   }
 
   #postpone(queue: Queue, found: FoundRecord): void {
-    if (queue.putOff.push(stretchOf(found, found.header.receivedAtMs))) this.#stretches++;
+    if (queue.putOff.push(stretchOf(found, this.#o.receivedMs(found)))) this.#stretches++;
     this.#putOff++;
     this.#putOffBytes += found.bytes;
     this.#settleState(queue);

@@ -11,11 +11,9 @@
  * safe on disk.
  *
  * Age: a stretch spans at most 1/{@link SPANS} of the age limit. Once all of it is past the limit it is read again, and
- * its records are let through to whoever drops them; so no record is read again and again. A project's
- * stretches go in their order: behind one that the clock, since set back, puts into the future, they wait for that one.
+ * its records are let through to whoever drops them; so no record is read again and again.
  */
 import type { FoundRecord } from "./segment_walk.ts";
-import { FLAG_REQUEUED } from "./record.ts";
 import { type RecordStretch, StretchList, type StretchPool } from "./stretch_list.ts";
 
 /** Stretches that one reader keeps in memory. */
@@ -76,14 +74,12 @@ export class HeldProjects {
     this.#lists.set(projectHash, found);
   }
 
-  /** Takes a record if its project is on hold and it is not too old. */
-  divert(found: FoundRecord, nowMs: number): boolean {
+  /** Takes a record if its project is on hold and it is not too old; both moments on the monotonic clock. */
+  divert(found: FoundRecord, receivedMs: number, nowMs: number): boolean {
     const list = this.#lists.get(found.header.projectHash);
     if (!list) return false;
-    const { flags, receivedAtMs } = found.header;
-    const isRequeued = (flags & FLAG_REQUEUED) !== 0;
-    if (!isRequeued && nowMs - receivedAtMs > this.#o.recordAgeMsMax) return false;
-    list.push(stretchOf(found, isRequeued ? nowMs : receivedAtMs), this.#spanMs);
+    if (nowMs - receivedMs > this.#o.recordAgeMsMax) return false;
+    list.push(stretchOf(found, receivedMs), this.#spanMs);
     this.#records++;
     return true;
   }
@@ -97,14 +93,16 @@ export class HeldProjects {
     return list;
   }
 
-  /** Takes what is past the age limit out of the lists, now and then. A project of which nothing is left is released. */
+  /**
+   * Takes what is past the age limit out of the lists, now and then. A project of which nothing is left is released.
+   *
+   * @param nowMs monotonic clock
+   */
   takeExpired(nowMs: number, take: (projectHash: number, stretch: RecordStretch) => void): void {
     if (this.#lists.size === 0) return;
     const { recordAgeMsMax } = this.#o;
-    const intervalMs = Math.min(AGE_CHECK_MS, this.#spanMs);
-    // A clock that was set back must not put the next look off.
-    if (nowMs < this.#nextCheckMs && this.#nextCheckMs - nowMs <= intervalMs) return;
-    this.#nextCheckMs = nowMs + intervalMs;
+    if (nowMs < this.#nextCheckMs) return;
+    this.#nextCheckMs = nowMs + Math.min(AGE_CHECK_MS, this.#spanMs);
     for (const [projectHash, list] of this.#lists) {
       for (;;) {
         const first = list.peek();

@@ -24,21 +24,21 @@ import { HELD_STRETCHES_MAX, HeldProjects, stretchOf } from "./held_projects.ts"
 import { LARGE_FOLDER, type LargeBody, largeBodyOf } from "./large_body.ts";
 import { LargeLeftovers } from "./large_leftovers.ts";
 import { readLargeBody } from "./large_reader.ts";
-import { FLAG_REQUEUED, type RecordHeader, type RecordPosition } from "./record.ts";
+import { FLAG_REQUEUED, type RecordPosition } from "./record.ts";
 import type { PartitionReaderOptions } from "./partition_reader_options.ts";
+import { ReceiptTimes } from "./receipt_times.ts";
 import { SegmentLedger } from "./segment_ledger.ts";
 import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
 import { SegmentScanner } from "./segment_scanner.ts";
 import { type FoundRecord, SegmentWalk, type SpoolLoss, type Stretch } from "./segment_walk.ts";
 import { SpoolError } from "./spool_error.ts";
-import type { StoredRecord } from "./stored_record.ts";
+import { type ReadRecord, type StoredRecord, storedRecord } from "./stored_record.ts";
 import { StretchList, StretchPool } from "./stretch_list.ts";
 import { StorageError } from "./storage.ts";
 
 export type { PartitionReaderOptions, RecordPosition, SpoolLoss, StoredRecord };
 
 const OWN_FOLDERS: ReadonlySet<string> = new Set([DEAD_FOLDER, LARGE_FOLDER]);
-const NO_BYTES = new Uint8Array(0);
 
 type Found = FoundRecord | null | Promise<FoundRecord | null>;
 
@@ -48,6 +48,8 @@ export class PartitionReader {
   readonly #ledger: SegmentLedger;
   /** Where the writer was when this reader was opened: what lies before may have been handed out already. */
   readonly #openedAt: WritePosition;
+  /** To be looked at several times a second ({@link ReceiptTimes.look}). */
+  readonly times: ReceiptTimes;
   readonly #unsettled = new Set<RecordPosition>();
   readonly #fresh: FairWalk;
   readonly #freshWalk: SegmentWalk;
@@ -71,6 +73,7 @@ export class PartitionReader {
     this.#o = options;
     this.#ledger = ledger;
     this.#openedAt = openedAt.segment > 0 ? openedAt : { segment: last + 1, offset: 0, sequence: 0 };
+    this.times = new ReceiptTimes(options.clock, options.control, this.#openedAt);
     const onLoss = (loss: SpoolLoss): void => this.#lose(loss);
     const openWalk = (): SegmentWalk => new SegmentWalk({ ...options, ledger, onLoss });
     this.#freshWalk = openWalk();
@@ -88,12 +91,13 @@ export class PartitionReader {
       openWalk,
       onLoss,
       divert: (found: FoundRecord) => this.#divert(found),
+      receivedMs: (found: FoundRecord) => this.#receivedMs(found),
       isBlocked: () => this.#heldBack.isFull,
     };
     this.#fresh = new FairWalk({
       ...common,
       walk: this.#freshWalk,
-      isStale: (found) => this.#isStale(found),
+      isStale: (found) => options.clock.monotonic() - this.#receivedMs(found) > options.freshMs,
       onRead: ({ header }) => this.#report(header.sequence + 1),
       onStale: (left, found, records) => this.#leave(left, found, records),
     });
@@ -163,10 +167,10 @@ export class PartitionReader {
   }
 
   /** Takes back a record that is in hand, and puts its project on hold. */
-  giveBack({ position, projectHash, receivedAtMs, requeued }: StoredRecord): void {
+  giveBack({ position, projectHash, receivedMs, requeued }: StoredRecord): void {
     if (!this.#unsettled.delete(position)) return;
     const found = new StretchList(this.#pool);
-    found.push(stretchOf(position, requeued ? this.#o.clock.now() : receivedAtMs));
+    found.push(stretchOf(position, requeued ? this.#o.clock.monotonic() : receivedMs));
     this.#hold(projectHash, found);
   }
 
@@ -186,6 +190,7 @@ export class PartitionReader {
    * @throws {SpoolError} `io_error`: the disk cannot be read. Nothing was skipped; try again after a while.
    */
   next(): StoredRecord | null | Promise<StoredRecord | null> {
+    this.times.follow();
     this.#letGoOfTheOld();
     if (this.#leftovers.isOpen) this.#leftovers.removeIf(this.#backlog.isThrough);
     if (this.#isBacklogsTurn()) return this.#nextOf(this.#backlog, this.#fresh);
@@ -276,7 +281,7 @@ export class PartitionReader {
   }
 
   #divert(found: FoundRecord): boolean {
-    if (!this.#heldBack.divert(found, this.#o.clock.now())) return false;
+    if (!this.#heldBack.divert(found, this.#receivedMs(found), this.#o.clock.monotonic())) return false;
     this.#reportHeld();
     return true;
   }
@@ -289,7 +294,7 @@ export class PartitionReader {
   }
 
   #letGoOfTheOld(): void {
-    this.#heldBack.takeExpired(this.#o.clock.now(), (projectHash, stretch) => {
+    this.#heldBack.takeExpired(this.#o.clock.monotonic(), (projectHash, stretch) => {
       const old = new StretchList(this.#pool);
       old.push(stretch);
       this.#backlog.adopt(projectHash, old);
@@ -320,9 +325,11 @@ export class PartitionReader {
     }
   }
 
-  /** A record that an operator put back is old, but says nothing about how far behind the walk is. */
-  #isStale({ header: { receivedAtMs, flags } }: FoundRecord): boolean {
-    return this.#o.clock.now() - receivedAtMs > this.#o.freshMs && (flags & FLAG_REQUEUED) === 0;
+  /** A record that an operator put back is old, but says nothing about how far behind a walk is, and never too old. */
+  #receivedMs(found: FoundRecord): number {
+    const { receivedAtMs, flags } = found.header;
+    const isRequeued = (flags & FLAG_REQUEUED) !== 0;
+    return isRequeued ? this.#o.clock.monotonic() : this.times.of(found, receivedAtMs);
   }
 
   #leave(left: readonly Stretch[], found: FoundRecord | null, records: number): void {
@@ -369,22 +376,11 @@ export class PartitionReader {
     this.#report(null);
   }
 
-  #stored(
-    { header, meta, body }: { header: RecordHeader; meta: Uint8Array; body: Uint8Array },
-    position: RecordPosition,
-  ): StoredRecord {
+  #stored(read: ReadRecord, position: RecordPosition): StoredRecord {
     const { segment, offset } = this.#openedAt;
-    return {
-      position,
-      receivedAtMs: header.receivedAtMs,
-      projectHash: header.projectHash,
-      categoryBits: [header.categoryLow, header.categoryHigh],
-      meta,
-      body: position.large ? NO_BYTES : body,
-      large: position.large ?? null,
-      redelivered: position.segment < segment || position.segment === segment && position.offset < offset,
-      requeued: (header.flags & FLAG_REQUEUED) !== 0,
-    };
+    const redelivered = position.segment < segment ||
+      position.segment === segment && position.offset < offset;
+    return storedRecord(read, position, this.times.of(position, read.header.receivedAtMs), redelivered);
   }
 
   #lose(loss: SpoolLoss): void {

@@ -20,7 +20,7 @@ export interface RecordStretch {
   readonly to: number;
   /** How many. */
   readonly records: number;
-  /** No record in it was received before this time; wall clock, ms. */
+  /** No record in it was received before this time; monotonic clock, ms. */
   readonly oldestMs: number;
 }
 

@@ -20,8 +20,8 @@ export class BodyLostError extends Error {
 /** A record on its way. */
 export interface ForwardJob {
   readonly meta: RequestMeta;
-  /** Wall clock, ms. */
-  readonly receivedAtMs: number;
+  /** Monotonic clock, ms: a wall clock that is set while a record waits makes it neither older nor younger. */
+  readonly receivedMs: number;
   /** Times the record was handed to {@link ForwardSource.retryLater}. */
   readonly attempts: number;
   /** How many of them were for a `server_error`. */

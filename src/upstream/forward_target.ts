@@ -147,7 +147,7 @@ export class ForwardTarget {
   async #deliver(job: ForwardJob): Promise<ForwardResult | null> {
     const { clock, encoder, signer, metrics } = this.#o;
     const stored: EncodedBody = { bytes: job.body, encoding: job.meta.contentEncoding };
-    const prepared = prepareBody(job.meta, stored, clock.now() - job.receivedAtMs, encoder);
+    const prepared = prepareBody(job.meta, stored, clock.monotonic() - job.receivedMs, encoder);
     let body = prepared instanceof Promise ? await prepared : prepared;
     for (;;) {
       const startedMs = clock.monotonic();
@@ -175,7 +175,7 @@ export class ForwardTarget {
     const { meta } = job;
     for (;;) {
       const startedMs = clock.monotonic();
-      const heldMs = clock.now() - job.receivedAtMs;
+      const heldMs = startedMs - job.receivedMs;
       const identity = signer.envelopeHeaders();
       const { result, encoding, bytes } = await large.send({ meta, body: stream, heldMs, identity });
       if (!result) return null;

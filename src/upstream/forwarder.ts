@@ -298,8 +298,8 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
     source.retryLater(job, this.#retryDelayMs(job.attempts), result);
   }
 
-  #ageSeconds({ receivedAtMs }: Job): number {
-    return Math.max(0, this.#o.clock.now() - receivedAtMs) / 1000;
+  #ageSeconds({ receivedMs }: Job): number {
+    return Math.max(0, this.#o.clock.monotonic() - receivedMs) / 1000;
   }
 
   #retryDelayMs(attempts: number): number {

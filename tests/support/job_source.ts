@@ -34,7 +34,7 @@ export class JobSource implements ForwardSource<MemoryJob> {
       this.#ready.push({
         name,
         meta,
-        receivedAtMs: this.#clock.now(),
+        receivedMs: this.#clock.monotonic(),
         attempts: 0,
         serverErrors: 0,
         body,

@@ -229,38 +229,50 @@ Deno.test("SpoolSource: a project whose records fail is held back; nobody waits 
   assertEquals(metrics.read(METRICS.spoolHeld), 0);
 });
 
-Deno.test("SpoolSource: a clock set back a day loses nothing, delays nothing, and ends holds all the same", async () => {
-  await using all = await fixture(knowing(B));
-  const { append, jobs, clock, source, admission, reader, metrics } = all;
-  await append(recordOf(A, 0), recordOf(B, 1));
-  assertEquals((await jobs()).map(numberOf), [1]);
-  clock.jump(-DAY_MS);
-  // Records of before the jump are from the future now: fresh, and not too old.
-  await append(recordOf(A, 2, clock.now()), recordOf(B, 3, clock.now()));
-  assertEquals((await jobs()).map(numberOf), [3]);
-  assertEquals(reader.held.records, 2);
-  // What is held goes in its order: a record behind one from the future is dropped when that one is.
-  await clock.advance(DAY_MS + DAY_MS / 32);
-  await append(recordOf(B, 4, clock.now()));
-  assertEquals((await jobs()).map(numberOf), [4]);
-  assertEquals(reader.held.records, 2);
-  admission.projects = knowing(A, B);
-  source.projectsChanged();
-  assertEquals((await jobs()).map(numberOf), [0]);
-  assertEquals(metrics.read(METRICS.outcomes, "invalid", "timestamp", "error"), 1);
-});
+for (const [how, jumpMs] of [["forward", DAY_MS], ["forward", 3650 * DAY_MS], ["back", -DAY_MS]] as const) {
+  const days = Math.abs(jumpMs) / DAY_MS;
 
-Deno.test("SpoolSource: a clock set forward by more than the age limit drops what waited, with its outcome", async () => {
-  await using all = await fixture(knowing(B));
-  const { append, jobs, clock, metrics, reader } = all;
-  await append(recordOf(A, 0), recordOf(B, 1), recordOf(B, 2));
-  assertEquals(numberOf((await all.source.next())!), 1);
-  clock.jump(2 * DAY_MS);
-  await append(recordOf(B, 3, clock.now()));
-  assertEquals((await jobs()).map(numberOf), [3]);
-  assertEquals(metrics.read(METRICS.outcomes, "invalid", "timestamp", "error"), 2);
-  assertEquals(reader.held.records, 0);
-});
+  Deno.test(`SpoolSource: a clock set ${how} by ${days} days makes nothing old, and keeps nothing for ever`, async () => {
+    await using all = await fixture(knowing(B));
+    const { append, jobs, clock, metrics, reader } = all;
+    await append(recordOf(A, 0), recordOf(B, 1), recordOf(B, 2));
+    assertEquals(numberOf((await all.source.next())!), 1);
+    reader.times.look();
+    clock.jump(jumpMs);
+    await append(recordOf(A, 3, clock.now()), recordOf(B, 4, clock.now()));
+    assertEquals((await jobs()).map(numberOf), [2, 4]);
+    assertEquals(reader.held.records, 2);
+    // What is held is dropped at its true age.
+    await clock.advance(DAY_MS);
+    assertEquals(await jobs(), []);
+    assertEquals([reader.held.records, metrics.read(METRICS.outcomes, "invalid", "timestamp", "error")], [
+      2,
+      0,
+    ]);
+    await clock.advance(DAY_MS / 32);
+    assertEquals(await jobs(), []);
+    assertEquals([reader.held.records, metrics.read(METRICS.outcomes, "invalid", "timestamp", "error")], [
+      0,
+      2,
+    ]);
+  });
+
+  Deno.test(`SpoolSource: a record in hand or to be tried again is as old as it is after a jump ${how} by ${days} days`, async () => {
+    await using all = await fixture(new ProjectTable(ALL));
+    const { append, clock, source } = all;
+    await append(recordOf(A, 0), recordOf(A, 1));
+    await clock.advance(60_000);
+    const [first, second] = await all.jobs();
+    clock.jump(jumpMs);
+    const heldMs = (job: Job): number => clock.monotonic() - job.receivedMs;
+    source.retryLater(first!, 5000, FAILED);
+    await clock.advance(4999);
+    assertEquals(await source.next(), null);
+    await clock.advance(1);
+    const again = (await source.next())!;
+    assertEquals([numberOf(again), heldMs(again), heldMs(second!)], [0, 65_000, 65_000]);
+  });
+}
 
 Deno.test("SpoolSource: large records take turns among themselves, and nothing small waits for one", async () => {
   await using all = await fixture(new ProjectTable(ALL));

@@ -353,3 +353,35 @@ Deno.test("Forwarder shows its last error", async () => {
   assertEquals(forwarder.state.lastError, { atMs: clock.now(), message: "connect: refused" });
   await stop();
 });
+
+for (const days of [1, -1, 3650]) {
+  Deno.test(`Forwarder: a wall clock set by ${days} days changes no request, no wait and no sent_at`, async () => {
+    const run = async (jumpMs: number) => {
+      const { clock, source, client, forwarder, stop } = setUp({ outageGraceMs: 90_000 });
+      const sent: (readonly [atMs: number, method: string, body: string])[] = [];
+      client.reply = ({ method, body }, index) => {
+        sent.push([clock.monotonic(), method, new TextDecoder().decode(body ?? undefined)]);
+        return clock.monotonic() < 420_000 ? REFUSED : index % 3 === 0 ? 500 : 200;
+      };
+      const header = JSON.stringify({ sent_at: new Date(clock.now()).toISOString() });
+      const body = new TextEncoder().encode(`${header}\n{"type":"event","length":2}\n{}\n`);
+      forwarder.start();
+      source.add(["a", "b", "c"], { body });
+      for (let minute = 0; minute < 15; minute++) {
+        await clock.advance(30_000);
+        if (minute === 2 || minute === 9) clock.jump(jumpMs);
+        source.add([`d${minute}`], { body });
+        await clock.advance(30_000);
+      }
+      assertEquals(source.settled.size + source.dead.size, 18);
+      await stop();
+      source.close();
+      return { sent, log: source.log, retries: source.retries };
+    };
+    const undisturbed = await run(0);
+    assertEquals(await run(days * 86_400_000), undisturbed);
+    // Held for seven minutes.
+    assert(undisturbed.sent.some(([, , body]) => body.includes("T00:07:")), "an envelope was aged");
+    assert(undisturbed.sent.some(([, method]) => method === "GET"), "there was an outage");
+  });
+}
