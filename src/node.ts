@@ -22,12 +22,14 @@ import type { HalfSpawner } from "./lane/half_host.ts";
 import { DeadLetterControl } from "./lane/dead_letter_control.ts";
 import { GuardControl } from "./lane/guard_control.ts";
 import { type QuotaExchange, sharedQuotas } from "./control/quota_exchange.ts";
+import { cachePathOf } from "./control/cache_file.ts";
 import { ManagedMode } from "./control/managed_mode.ts";
 import { Lanes } from "./lane/lanes.ts";
 import type { Ports } from "./lane/messages.ts";
 import { NodeInsight } from "./lane/node_insight.ts";
 import { NodeLogs } from "./lane/node_logs.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
+import { policyFacts } from "./lane/node_policy.ts";
 import { setNodeGauges } from "./lane/node_gauges.ts";
 import { NodeState } from "./lane/node_state.ts";
 import { NodeUpstreams, type NodeUpstreamsOptions } from "./lane/node_upstreams.ts";
@@ -35,6 +37,7 @@ import { TapControl } from "./lane/tap_control.ts";
 import { TlsFiles } from "./lane/tls_files.ts";
 import { affectsUpstreams } from "./lane/upstream_plan.ts";
 import { ProjectDirectory } from "./lane/project_directory.ts";
+import type { PolicyFacts } from "./projects/policy_facts.ts";
 import { DiskBudget } from "./spool/disk_budget.ts";
 import { openSpoolFolder, type SpoolFolder } from "./spool/spool_folder.ts";
 import { SpaceWatch } from "./spool/space_watch.ts";
@@ -271,6 +274,7 @@ export class Node {
         token,
         status: () => this.status(),
         probes: () => this.#probes(),
+        policy: { facts: (key: string, root: string | null) => this.#policyFacts(key, root) },
       };
       this.#servers.push(serveAdmin(config, adminApp(source), this.#deps.clock));
     }
@@ -309,11 +313,23 @@ export class Node {
       storage,
       metrics: this.#own,
       client: this.#upstreams.queryClient(),
-      cachePath: `${config.spool.envelopes.path}/projects.cache`,
+      cachePath: cachePathOf(config.spool.envelopes.path),
       onChanges: (changes) =>
         this.#lanes.broadcast({ type: "project_changes", changes: this.#projects.overlaid(changes) }),
       onGlobal: (global) => this.#lanes.broadcast({ type: "global", config: global }),
       onHeld: (isHeld) => this.#lanes.broadcast({ type: "hold", isHeld }),
+    });
+  }
+
+  #policyFacts(key: string, rootKey: string | null): PolicyFacts {
+    return policyFacts(key, rootKey, {
+      clock: this.#deps.clock,
+      loaded: this.#loaded,
+      projects: this.#projects,
+      memory: this.#memory,
+      counters: this.#quotas.counters,
+      managed: this.#managed,
+      notes: this.#quotas.notes,
     });
   }
 

@@ -14,6 +14,7 @@ import { bearerOnly } from "./operator_only.ts";
 import { addConfigRoutes, type ConfigActions } from "./config_routes.ts";
 import type { Probe } from "./readiness.ts";
 import { addBanRoutes, type BanActions } from "./ban_routes.ts";
+import { addPolicyRoutes, type PolicyActions } from "./policy_routes.ts";
 import { addSpoolRoutes, type DeadLetterActions } from "./spool_routes.ts";
 import { SignIn } from "./sign_in.ts";
 import type { StatusFeed } from "./status_feed.ts";
@@ -31,6 +32,7 @@ export interface AdminSource {
   readonly deadLetters: DeadLetterActions;
   readonly bans: BanActions;
   readonly config: ConfigActions;
+  readonly policy: PolicyActions;
   /** Whether the node can take traffic. */
   probes(): readonly Probe[];
   /** `admin.token` as it is now. */
@@ -85,6 +87,7 @@ export function adminApp(source: AdminSource): Hono {
   addSpoolRoutes(app, deadLetters);
   addBanRoutes(app, bans);
   addConfigRoutes(app, config);
+  addPolicyRoutes(app, source.policy);
   addTapRoutes(app, source.taps);
   return app;
 }

@@ -26,6 +26,11 @@ export interface CacheOwner {
   readonly relayId: string;
 }
 
+/** Where it lies, beside the spool at `spool`. */
+export function cachePathOf(spool: string): string {
+  return `${spool}/projects.cache`;
+}
+
 /** What a file holds. */
 export interface KeptProjects {
   /** `raw`: document as received; null for a key without a project. */

@@ -193,6 +193,16 @@ export class ManagedMode {
     return this.#cache.staleKeys;
   }
 
+  /** State of one key; null when it is not known. */
+  stateOf(key: string): ProjectState | null {
+    return this.#cache.lookup(key)?.state ?? null;
+  }
+
+  /** Whether it has to be asked for again when it is used. */
+  isStale(key: string): boolean {
+    return this.#cache.isStale(key);
+  }
+
   get global(): GlobalConfig {
     return this.#global?.config ?? DEFAULT_GLOBAL_CONFIG;
   }

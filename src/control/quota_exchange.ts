@@ -65,7 +65,8 @@ export interface QuotaExchangeOptions {
 /** Counters of a node's quotas, and their exchange with other nodes. */
 export class QuotaExchange {
   readonly #o: QuotaExchangeOptions;
-  readonly #counters = new QuotaCounters();
+  /** Of the node, over the memory that all lanes share. */
+  readonly counters = new QuotaCounters();
   readonly #node = crypto.randomUUID();
   readonly #windows = new Map<string, OwnWindow>();
   readonly #changed = new Set<string>();
@@ -82,7 +83,7 @@ export class QuotaExchange {
 
   /** Shared memory of the counters, for the lanes. */
   get buffer(): SharedArrayBuffer {
-    return this.#counters.buffer;
+    return this.counters.buffer;
   }
 
   /** What operators should know, in words. */
@@ -157,7 +158,7 @@ export class QuotaExchange {
     const totals = await this.#within(this.#store!.exchange(this.#node, sums));
     for (const [index, { usage, sum }] of windows.entries()) {
       const { quantity, name } = sums[index]!;
-      this.#counters.learn(usage.name, usage.window, Math.max(0, totals[index]! - quantity), nowMs);
+      this.counters.learn(usage.name, usage.window, Math.max(0, totals[index]! - quantity), nowMs);
       if (sum === quantity) this.#changed.delete(name);
     }
   }

@@ -33,6 +33,10 @@ export interface FetchedProjects {
   readonly states: ProjectSnapshot["states"];
   readonly staleKeys: readonly string[];
   readonly global: GlobalConfig;
+  /** State of one key; null when it is not known. */
+  stateOf(key: string): ProjectState | null;
+  /** Whether it has to be asked for again when it is used. */
+  isStale(key: string): boolean;
 }
 
 /** Keeper of the current snapshot. */
@@ -75,11 +79,34 @@ export class ProjectDirectory {
 
   /** What the lanes are to know. */
   get snapshot(): ProjectSnapshot {
+    return this.#snapshotWith(this.#states, this.fetched?.staleKeys ?? []);
+  }
+
+  /** The same of some keys alone. */
+  snapshotOf(keys: readonly string[]): ProjectSnapshot {
+    const { fetched } = this;
+    const stale = keys.filter((key) => fetched?.isStale(key));
+    if (fetched) {
+      return this.#snapshotWith(keys.flatMap((key) => this.#overlaid(key, fetched.stateOf(key))), stale);
+    }
+    const states = keys.flatMap((key): ProjectSnapshot["states"] => {
+      const entry = this.#entries.get(key);
+      return entry ? [[key, entry[1]]] : [];
+    });
+    return this.#snapshotWith(states, stale);
+  }
+
+  /** Id of the project whose file says something of the key; null when none does. */
+  fileOf(key: string): string | null {
+    return this.#entries.get(key)?.[2].projectId ?? null;
+  }
+
+  #snapshotWith(states: ProjectSnapshot["states"], stale: readonly string[]): ProjectSnapshot {
     return {
       unknown: this.#unknown,
       overrideProjectIds: this.#overrideProjectIds,
-      states: this.#states,
-      stale: this.fetched?.staleKeys ?? [],
+      states,
+      stale,
       global: this.fetched?.global ?? this.#global,
     };
   }

@@ -15,7 +15,7 @@ import type { JsonRecord } from "./condition_field.ts";
 import type { FilterSubject } from "./filters/filter.ts";
 import { type GenericFilters, genericFiltersDocument } from "./filters/filter_settings.ts";
 import { InboundFilters } from "./filters/inbound_filters.ts";
-import type { ProjectState } from "./project_state.ts";
+import { type ProjectState, scopeIdsOf } from "./project_state.ts";
 import { type Counting, enforceQuotas, takeQuantities } from "./quotas/enforce_quotas.ts";
 import type { QuotaCounters } from "./quotas/quota_counters.ts";
 import { sample, sampledReason, Sampler, type SamplingDecision } from "./sampling/sampler.ts";
@@ -179,9 +179,8 @@ export class ItemPolicy {
     return { kept, applied, dropped: dropped.map((quantity) => ({ ...quantity, outcome: "rate_limited" })) };
   }
 
-  #counting(key: string, { projectId, organizationId, keyId, countedQuotas }: ProjectState): Counting {
-    const ids = { organization: organizationId ?? projectId, project: projectId, key: keyId ?? key };
-    return { quotas: countedQuotas, ids, counters: this.counters };
+  #counting(key: string, state: ProjectState): Counting {
+    return { quotas: state.countedQuotas, ids: scopeIdsOf(key, state), counters: this.counters };
   }
 
   /** Trace rules of a project hold for projects of its own organisation. */

@@ -191,6 +191,11 @@ export class ProjectCache {
     return this.#entry(key)?.known ?? null;
   }
 
+  /** Whether what is known of a key has to be fetched again when it is used. */
+  isStale(key: string): boolean {
+    return this.#entry(key)?.isStale ?? false;
+  }
+
   /** Everything that is known. */
   *known(): Generator<KnownProject> {
     for (const { known } of this.#enabled.values()) yield known!;

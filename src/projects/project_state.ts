@@ -70,6 +70,11 @@ export interface ProjectState {
   readonly trustedSenders: readonly string[] | null;
 }
 
+/** Whom the counted quotas of a key are shared by. */
+export function scopeIdsOf(key: string, { projectId, organizationId, keyId }: ProjectState): ScopeIds {
+  return { organization: organizationId ?? projectId, project: projectId, key: keyId ?? key };
+}
+
 /** The states a document describes, one per public key. A key that is not enabled counts as disabled. */
 export function projectStates(
   document: ProjectDocument,

@@ -40,6 +40,16 @@ export interface QuotaUsage {
   readonly quantity: number;
 }
 
+/** How a quota stands in a window. Plain data. */
+export interface QuotaStanding {
+  /** Names the counter; the same on all nodes. */
+  readonly name: string;
+  readonly window: number;
+  /** Admitted by this node in the window, and by others as of the last exchange. */
+  readonly own: number;
+  readonly others: number;
+}
+
 /** Counters of one isolate over the shared memory. */
 export class QuotaCounters {
   readonly #table: SharedTable;
@@ -80,6 +90,21 @@ export class QuotaCounters {
     this.#table.visit(name, nowMs, this.#learnOthers, others);
   }
 
+  /** How a quota stands now; counts nothing. */
+  standing(quota: CountedQuota, ids: ScopeIds, nowMs: number): QuotaStanding {
+    const name = counterName(quota, ids);
+    this.#window = windowOf(quota, ids, nowMs);
+    const read = (cell: number) => this.#table.visit(name, nowMs, this.#read, cell);
+    return { name, window: this.#window, own: read(OWN), others: read(OTHERS) };
+  }
+
+  /** Takes over how a quota stood elsewhere. */
+  restore({ name, window, own, others }: QuotaStanding, nowMs: number): void {
+    this.#window = window;
+    this.#table.update(name, nowMs, this.#restoreOwn, own);
+    this.learn(name, window, others, nowMs);
+  }
+
   #add({ quota, quantity }: QuotaCharge, ids: ScopeIds, nowMs: number): boolean {
     this.#window = windowOf(quota, ids, nowMs);
     this.#limit = quota.limit;
@@ -97,6 +122,19 @@ export class QuotaCounters {
     const isWithin = quantity < 0 || total + cells[at + OTHERS]! <= this.#limit;
     if (isWithin) cells[at + OWN] = Math.max(0, total);
     return isWithin ? 1 : 0;
+  };
+
+  /** A window that is over counts nothing; of a newer one a clock one window behind is told, as it counts there. */
+  readonly #read: Visit = (cells, at, cell) => {
+    const current = cells[at + WINDOW]!;
+    return this.#window === current || this.#window === current - 1 ? cells[at + cell]! : 0;
+  };
+
+  readonly #restoreOwn: Visit = (cells, at, own) => {
+    cells[at + WINDOW] = this.#window;
+    cells[at + OWN] = own;
+    cells[at + OTHERS] = 0;
+    return 0;
   };
 
   readonly #learnOthers: Visit = (cells, at, others) => {

@@ -56,6 +56,7 @@ function fixture(
       preview: outcome,
       reload: () => (reloads++, Promise.resolve(outcome())),
     },
+    policy: { facts: (key, root) => ({ key, root } as never) },
     probes: () => readinessProbes({ ...WELL, ...o.facts }),
     token: () => o.token ?? null,
   });
@@ -67,7 +68,9 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 Deno.test("adminApp: with a token everything but liveness asks for it; with it no other header is needed", async () => {
   const { app, reloads } = fixture({ token: SECRET });
-  for (const path of ["/", "/metrics", "/health", "/config", "/config/diff", "/bans", "/status.json"]) {
+  for (
+    const path of ["/", "/metrics", "/health", "/policy", "/config", "/config/diff", "/bans", "/status.json"]
+  ) {
     for (const headers of [{}, OPERATOR, bearer("wrong"), bearer(`${SECRET}x`)] as Record<string, string>[]) {
       const answer = await app.request(path, { headers });
       const challenge = path === "/" ? null : "Bearer";
@@ -118,6 +121,18 @@ Deno.test("POST /config/reload: says what changed, or with 422 where the files a
   const { error, problems } = await wrong.json();
   assert(error.startsWith("/c/config.yml:1:18: http.timeout: must be a duration"), error);
   assertEquals(problems[0].received, `"soon"`);
+});
+
+Deno.test("GET /policy: asks for keys that can be ones", async () => {
+  const { app } = fixture();
+  const [key, root] = ["a".repeat(32), "b".repeat(32)];
+  const ask = async (query: string) => {
+    const answer = await app.request(`/policy${query}`);
+    return [answer.status, await answer.json()];
+  };
+  assertEquals(await ask(`?key=${key}`), [200, { key, root: null }]);
+  assertEquals(await ask(`?key=${key}&root=${root}`), [200, { key, root }]);
+  for (const query of ["", "?key=short", `?key=${key}&root=short`]) assertEquals((await ask(query))[0], 400);
 });
 
 const PROBES = [
