@@ -11,27 +11,9 @@ import type * as zlib from "node:zlib";
 import { plainBytes } from "../core/bytes.ts";
 import { ZstdDecoder } from "../protocol/zstd_decoder.ts";
 import type { BodyBudget } from "./body_budget.ts";
+import type { ByteSink } from "./byte_sink.ts";
 import { type CompressedEncoding, corrupt, createDecoder } from "./decode_body.ts";
 import { lengthExceeded, queueFailed } from "./refusals.ts";
-
-/** Decodes a body as it is pushed, by one owner who makes one call after the other. */
-export interface DecodeSink {
-  /**
-   * Decodes the next bytes; resolves when it can take more. What comes of them is handed on piece by piece, and the next piece
-   * not before the last was taken.
-   *
-   * @throws {RequestError} 400, 413 or 503, and what `take` threw
-   */
-  write(chunk: Uint8Array): Promise<void>;
-  /**
-   * All was pushed; resolves when all of it was handed on.
-   *
-   * @throws {RequestError} 400 when that was not the whole body, and as {@link DecodeSink.write}
-   */
-  end(): Promise<void>;
-  /** Gives the decoder back; harmless after the end. */
-  destroy(): void;
-}
 
 /** Options of {@link decodeSink}. */
 export interface DecodeSinkOptions {
@@ -42,8 +24,13 @@ export interface DecodeSinkOptions {
   readonly take: (chunk: Uint8Array) => void | Promise<void>;
 }
 
-/** A decoder for one body. */
-export function decodeSink(encoding: CompressedEncoding, options: DecodeSinkOptions): DecodeSink {
+/**
+ * A decoder for one body. What comes of it is handed on piece by piece, and the next piece not before the last was taken.
+ *
+ * Its methods throw {@link RequestError}, 400 for a body that is damaged or cut short, 413 beyond the limit, 503 when there is
+ * no memory, and what `take` threw.
+ */
+export function decodeSink(encoding: CompressedEncoding, options: DecodeSinkOptions): ByteSink {
   return encoding === "zstd" ? new ZstdSink(options) : new StreamSink(encoding, options);
 }
 
@@ -79,7 +66,7 @@ class Output {
   }
 }
 
-class ZstdSink implements DecodeSink {
+class ZstdSink implements ByteSink {
   readonly #window: Window;
   readonly #output: Output;
   readonly #decoder: ZstdDecoder;
@@ -109,9 +96,10 @@ class ZstdSink implements DecodeSink {
     }
   }
 
-  destroy(): void {
+  destroy(): Promise<void> {
     this.#decoder.destroy();
     this.#window.release();
+    return Promise.resolve();
   }
 
   #grow(bytes: number): void {
@@ -135,11 +123,13 @@ class ZstdSink implements DecodeSink {
 
 const NO_BYTE = new Uint8Array(1);
 
-class StreamSink implements DecodeSink {
+class StreamSink implements ByteSink {
   readonly #decoder: zlib.Gunzip | zlib.Inflate | zlib.BrotliDecompress;
   readonly #window: Window;
   readonly #isBr: boolean;
   readonly #ended = Promise.withResolvers<void>();
+  /** What is being handed on; never rejects. */
+  #taking: Promise<void> = Promise.resolve();
   #isEnded = false;
   #failure: unknown = null;
   #received = 0;
@@ -172,8 +162,10 @@ class StreamSink implements DecodeSink {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  destroy(): void {
+  async destroy(): Promise<void> {
+    this.#end();
     this.#decoder.destroy();
+    await this.#taking;
     this.#window.release();
   }
 
@@ -189,8 +181,10 @@ class StreamSink implements DecodeSink {
         const { done, value } = await chunks.next().catch(() => {
           throw corrupt();
         });
-        if (done) return this.#end();
-        await output.take(plainBytes(value));
+        if (done || this.#isEnded) return this.#end();
+        const taken = output.take(plainBytes(value));
+        this.#taking = taken.catch(() => {});
+        await taken;
       }
     } catch (error) {
       this.#fail(error);

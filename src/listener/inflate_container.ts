@@ -1,12 +1,14 @@
 /**
  * Files inside a body that are themselves compressed, as crash reporters may send their dumps: told by their first
- * bytes, inflated up to a limit. Ingestion reference, section 1.3.
+ * bytes, inflated up to a limit while they pass. Ingestion reference, section 1.3.
  *
- * Limits: output counts against the limit and the memory of all bodies while it grows, and decoding stops at the first
- * chunk beyond either. It pauses every few milliseconds, so that a large dump does not hold up other requests; gzip and
- * zstd, which are fast, are decoded as bodies are. xz keeps a dictionary beside its output: at most 64 MiB, for one dump
- * at a time, while others wait. Files with a larger one are refused, as are those with a filter for machine code or a
- * checksum by SHA-256, which `xz` makes only when told to.
+ * gzip and zstd are inflated as bodies are. xz and bzip2 are held as they came, within the memory of all bodies, because
+ * their decoders want all of their input, or (xz) serve one file at a time, while others wait: none of them for a slow
+ * client. Decoding pauses every few milliseconds, so that a large dump does not hold up other requests.
+ *
+ * Limits: bytes that come out; decoding stops at the first chunk beyond. xz keeps a dictionary: at most 64 MiB. Files with a
+ * larger one are refused, as are those with a filter for machine code or a checksum by SHA-256, which `xz` makes only when
+ * told to.
  */
 import xz from "xz-decompress";
 import { concatBytes } from "../core/bytes.ts";
@@ -15,7 +17,8 @@ import { Bzip2Error, decodeBzip2 } from "../protocol/bzip2.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import { HAS_ZSTD } from "../protocol/zstd.ts";
 import type { BodyBudget } from "./body_budget.ts";
-import { decodeBody } from "./decode_body.ts";
+import type { ByteSink } from "./byte_sink.ts";
+import { decodeSink } from "./decode_sink.ts";
 import { lengthExceeded, queueFailed } from "./refusals.ts";
 
 /** Compressed file formats. */
@@ -35,56 +38,97 @@ export function containerOf(bytes: Uint8Array): Container | null {
   return MAGIC.find(([, magic]) => magic.every((byte, i) => bytes[i] === byte))?.[0] ?? null;
 }
 
-/** What inflating needs beside the bytes. */
+/** Options of {@link inflateSink}. */
 export interface InflateOptions {
   /** Most bytes that may come out. */
   readonly limit: number;
-  /** What comes out is taken from it and is the caller's to release. */
   readonly budget: BodyBudget;
   readonly clock: Clock;
 }
 
 /**
- * Inflates a compressed file.
- *
- * @throws {RequestError} 400 when it is damaged, 413 beyond `limit`, 503 when the budget is used up
+ * Takes a compressed file, and hands on to `into` what it holds. Its methods throw {@link RequestError}, 400 when the file is
+ * damaged, 413 beyond the limit, 503 when the budget is used up, and what `into` throws.
  */
-export async function inflateContainer(
-  bytes: Uint8Array,
-  container: Container,
-  options: InflateOptions,
-): Promise<Uint8Array> {
-  if (container === "bzip2") return await collect(decodeBzip2(bytes), options);
-  if (container === "xz") return await collect(xzChunks(bytes), options);
-  if (container === "zstd" && !HAS_ZSTD) throw invalidContainer();
-  try {
-    return await decodeBody(bytes, container, options.limit, options.budget);
-  } catch (error) {
-    if (error instanceof RequestError && error.status === 400) throw invalidContainer();
-    throw error;
+export function inflateSink(container: Container, into: ByteSink, options: InflateOptions): ByteSink {
+  return container === "gzip" || container === "zstd"
+    ? new PassingFile(container, into, options)
+    : new HeldFile(container, into, options);
+}
+
+class PassingFile implements ByteSink {
+  readonly #decoder: ByteSink;
+
+  constructor(container: "gzip" | "zstd", readonly into: ByteSink, { limit, budget }: InflateOptions) {
+    if (container === "zstd" && !HAS_ZSTD) throw invalidContainer();
+    this.#decoder = decodeSink(container, { limit, budget, take: (chunk) => into.write(chunk) });
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.#decoder.write(chunk).catch(rethrow);
+  }
+
+  async end(): Promise<void> {
+    await this.#decoder.end().catch(rethrow);
+    await this.into.end();
+  }
+
+  async destroy(): Promise<void> {
+    await this.#decoder.destroy();
+    await this.into.destroy();
   }
 }
 
-async function collect(
-  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  { limit, budget, clock }: InflateOptions,
-): Promise<Uint8Array> {
-  const kept: Uint8Array[] = [];
-  let total = 0;
-  let busySinceMs = clock.monotonic();
-  try {
-    for await (const chunk of chunks) {
-      if (total + chunk.length > limit) throw lengthExceeded();
-      if (!budget.take(chunk.length)) throw queueFailed();
-      kept.push(chunk);
+function rethrow(error: unknown): never {
+  const isDamaged = error instanceof RequestError && error.reason === "invalid_compression";
+  throw isDamaged ? invalidContainer() : error;
+}
+
+class HeldFile implements ByteSink {
+  #chunks: Uint8Array[] = [];
+  #held = 0;
+
+  constructor(
+    readonly container: "xz" | "bzip2",
+    readonly into: ByteSink,
+    readonly o: InflateOptions,
+  ) {}
+
+  write(chunk: Uint8Array): Promise<void> {
+    if (!this.o.budget.take(chunk.length)) return Promise.reject(queueFailed());
+    this.#held += chunk.length;
+    this.#chunks.push(chunk.slice());
+    return Promise.resolve();
+  }
+
+  async end(): Promise<void> {
+    const { limit, clock } = this.o;
+    const bytes = concatBytes(this.#chunks);
+    this.#chunks = [];
+    let total = 0;
+    let busySinceMs = clock.monotonic();
+    for await (const chunk of this.container === "xz" ? xzChunks(bytes) : bzip2Chunks(bytes)) {
       total += chunk.length;
+      if (total > limit) throw lengthExceeded();
+      await this.into.write(chunk);
       if (clock.monotonic() - busySinceMs < BUSY_MS_MAX) continue;
       await clock.sleep(0);
       busySinceMs = clock.monotonic();
     }
-    return concatBytes(kept);
+    await this.into.end();
+  }
+
+  async destroy(): Promise<void> {
+    this.o.budget.release(this.#held);
+    [this.#held, this.#chunks] = [0, []];
+    await this.into.destroy();
+  }
+}
+
+function* bzip2Chunks(bytes: Uint8Array): Generator<Uint8Array> {
+  try {
+    yield* decodeBzip2(bytes);
   } catch (error) {
-    budget.release(total);
     throw error instanceof Bzip2Error ? invalidContainer() : error;
   }
 }

@@ -17,20 +17,37 @@ export type WordLimits = (limits: readonly RateLimit[]) => Answer;
  *
  * @throws {RequestError} what `receive` and `word` throw, and 503 when the spool's disk fails
  */
-export async function intoSpool(
+export function intoSpool(
   deps: Pick<IngestionDeps, "ingress" | "clock">,
   request: IncomingRequest,
   scope: () => SpoolScope,
   receive: (upload: LargeUpload) => Promise<Answer>,
-  word: WordLimits = (limits) => limited(limits, deps.clock.now()),
+  word?: WordLimits,
 ): Promise<Answer> {
-  try {
+  return unlessFull(deps, request, scope, async () => {
     const upload = await deps.ingress.openLarge();
     try {
       return await receive(upload);
     } finally {
       await upload.discard();
     }
+  }, word);
+}
+
+/**
+ * Does what writes to the spool, and tells the client when that takes no more.
+ *
+ * @throws {RequestError} what `write` and `word` throw, and 503 when the spool's disk fails
+ */
+export async function unlessFull(
+  deps: Pick<IngestionDeps, "ingress" | "clock">,
+  request: IncomingRequest,
+  scope: () => SpoolScope,
+  write: () => Promise<Answer>,
+  word: WordLimits = (limits) => limited(limits, deps.clock.now()),
+): Promise<Answer> {
+  try {
+    return await write();
   } catch (error) {
     if (!(error instanceof SpoolError)) throw error;
     request.isSubmitted = true;

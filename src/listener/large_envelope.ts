@@ -89,6 +89,6 @@ export async function submitLargeEnvelope(
       return await submitScanned(deps, request, sender, { envelope, upload, encoding });
     });
   } finally {
-    decoder?.destroy();
+    await decoder?.destroy();
   }
 }

@@ -11,6 +11,11 @@ export function queueFailed(): RequestError {
   return RequestError.json(503, "queue_failed", "failed to queue envelope");
 }
 
+/** 400 for a body without a byte: ingestion reference, section 1.2. */
+export function emptyBody(): RequestError {
+  return RequestError.json(400, "empty_body", "empty request body");
+}
+
 /** 415 for a content type an endpoint does not take, without a body: ingestion reference, section 1.2. */
 export function unsupportedType(): RequestError {
   return RequestError.empty(415, "content_type");

@@ -95,22 +95,9 @@ export async function submitScanned(
   const changes = changesTo(envelope, deps, request);
   const headers = { ...envelope.headers, ...changes };
   const eventId = changes?.event_id ?? envelope.eventId;
-  request.isSubmitted = true;
-  request.items = envelope.items;
-  request.eventId = eventId;
-  const limits = await deps.ingress.submitLarge({
-    receivedAtMs: request.receivedAtMs,
-    meta: {
-      ...senderMeta(request, sender, headers, deps.trustedProxies),
-      contentEncoding: encoding,
-      eventId,
-      passthrough: null,
-    },
-    envelope: { ...envelope, headers, eventId },
-    body: upload,
-    headers: changes,
-  });
-  return told(request, limits).length > 0 ? limited(limits, deps.clock.now()) : accepted(eventId);
+  const stored = { upload, encoding, changes };
+  const limits = await handInLarge(deps, request, sender, { ...envelope, headers, eventId }, stored);
+  return limits.length > 0 ? limited(limits, deps.clock.now()) : accepted(eventId);
 }
 
 /**
@@ -154,6 +141,22 @@ export async function submitItems(
   const id = eventId === null ? {} : { event_id: eventId };
   const bytes = concatBytes(buildEnvelope({ ...id, ...headers }, items));
   return await handIn(deps, request, sender, parseEnvelope(bytes), { bytes, encoding: "" });
+}
+
+/**
+ * The same as {@link submitItems} for an envelope that was written while its items arrived, wherever it lies.
+ *
+ * @throws {RequestError} 403, 413 or 503
+ */
+export async function submitBuilt(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  sender: Sender,
+  { envelope, body }: { readonly envelope: ScannedEnvelope; readonly body: Uint8Array | LargeUpload },
+): Promise<readonly RateLimit[]> {
+  return body instanceof Uint8Array
+    ? await handIn(deps, request, sender, parseEnvelope(body), { bytes: body, encoding: "" })
+    : await handInLarge(deps, request, sender, envelope, { upload: body, encoding: "", changes: null });
 }
 
 /** What {@link submitPassthrough} sends on. */
@@ -221,6 +224,37 @@ async function handIn(
       },
       envelope,
       body: [stored.bytes],
+    }),
+  );
+}
+
+async function handInLarge(
+  deps: IngestionDeps,
+  request: IncomingRequest,
+  sender: Sender,
+  envelope: ScannedEnvelope,
+  { upload, encoding, changes }: {
+    readonly upload: LargeUpload;
+    readonly encoding: BodyEncoding;
+    readonly changes: EnvelopeHeaders | null;
+  },
+): Promise<readonly RateLimit[]> {
+  request.isSubmitted = true;
+  request.items = envelope.items;
+  request.eventId = envelope.eventId;
+  return told(
+    request,
+    await deps.ingress.submitLarge({
+      receivedAtMs: request.receivedAtMs,
+      meta: {
+        ...senderMeta(request, sender, envelope.headers, deps.trustedProxies),
+        contentEncoding: encoding,
+        eventId: envelope.eventId,
+        passthrough: null,
+      },
+      envelope,
+      body: upload,
+      headers: changes,
     }),
   );
 }

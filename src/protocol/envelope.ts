@@ -28,6 +28,7 @@ export {
   needsEventId,
   parseEnvelope,
   parseEnvelopeHeader,
+  parseItemHeader,
 } from "./parse_envelope.ts";
 export { EnvelopeScanner, type ScannedEnvelope } from "./envelope_scanner.ts";
 export { buildEnvelope, type EnvelopeChange, rewriteEnvelope } from "./rewrite_envelope.ts";

@@ -13,28 +13,26 @@
  * delimiter, no line end after the last one, folded headers, names in quotes or without. A line that only begins like a
  * delimiter is data.
  *
- * Parts are ranges of the body, not copies. Limit: {@link FRAME_BYTES_MAX}, which bounds the number of parts, too.
- * Source: ingestion reference, section 1.3.
+ * This file reads headers, `multipart_scanner.ts` finds them. Limit: {@link FRAME_BYTES_MAX}, which bounds the number of
+ * parts, too. Source: ingestion reference, section 1.3.
  */
-import { fromUtf8, utf8 } from "../core/bytes.ts";
+import { fromUtf8 } from "../core/bytes.ts";
 import { RequestError } from "./request_error.ts";
 
-/** One part; names as sent, percent signs and all. */
-export interface Part {
+/** What the headers of a part say; names as sent, percent signs and all. */
+export interface PartHead {
   /** `null` when the part does not say. */
   readonly name: string | null;
   /** Set on files, `null` on fields of text. */
   readonly filename: string | null;
   /** Media type as sent. */
   readonly contentType: string | null;
-  /** Range of the whole body. */
-  readonly body: Uint8Array;
 }
 
 /** Most bytes of all delimiters and headers together. Relay has no such bound; Chromium's crashes stay below 16 KiB. */
 export const FRAME_BYTES_MAX = 256 * 1024;
 
-const [TAB, NEWLINE, RETURN, SPACE, DASH] = [9, 10, 13, 32, 0x2d];
+const [NEWLINE, RETURN, DASH] = [10, 13, 0x2d];
 
 /** 400 for a body that is not as it says. */
 export function invalidMultipart(...causes: string[]): RequestError {
@@ -67,69 +65,15 @@ export function embeddedBoundary(bytes: Uint8Array): string | null {
   return end > 0 ? line.slice(0, end) : null;
 }
 
-const EMBEDDED_BOUNDARY_MAX = 256;
-
-/**
- * Takes a body apart.
- *
- * @param boundary without the two dashes before it
- * @throws {RequestError} 400 when it is not framed as it should be, or by more than {@link FRAME_BYTES_MAX}
- */
-export function parseMultipart(bytes: Uint8Array, boundary: string): Part[] {
-  const delimiter = utf8(`\r\n--${boundary}`);
-  // The delimiter's line end is the body's beginning for the first one.
-  let at = delimiterAt(bytes, -2, delimiter) ?? nextDelimiter(bytes, 0, delimiter);
-  const parts: Part[] = [];
-  let frameBytesLeft = FRAME_BYTES_MAX;
-  while (at !== null && !at.isLast) {
-    const headersEnd = endOfHeaders(bytes, at.end);
-    if (headersEnd === null) throw invalidMultipart("incomplete headers of a field");
-    frameBytesLeft -= headersEnd - at.start;
-    if (frameBytesLeft < 0) throw invalidMultipart("too many fields, or too long headers");
-    // The line end after the headers may be the one before the delimiter, when there is no data at all.
-    const next = nextDelimiter(bytes, headersEnd - 2, delimiter);
-    if (next === null) break;
-    const body = bytes.subarray(headersEnd, Math.max(headersEnd, next.start));
-    parts.push({ ...parseHeaders(bytes.subarray(at.end, headersEnd)), body });
-    at = next;
-  }
-  if (!at?.isLast) throw invalidMultipart("incomplete multipart stream");
-  return parts;
-}
-
-/** Where a delimiter stands, its line end and dashes included. */
-interface Delimiter {
-  readonly start: number;
-  readonly end: number;
-  readonly isLast: boolean;
-}
-
-function nextDelimiter(bytes: Uint8Array, from: number, delimiter: Uint8Array): Delimiter | null {
-  for (let at = bytes.indexOf(RETURN, from); at >= 0; at = bytes.indexOf(RETURN, at + 1)) {
-    if (bytes[at + 1] !== NEWLINE || bytes[at + 2] !== DASH) continue;
-    const found = delimiterAt(bytes, at, delimiter);
-    if (found !== null) return found;
-  }
-  return null;
-}
-
-/** @param start may be -2, for a delimiter whose line end is left out because the body begins with it */
-function delimiterAt(bytes: Uint8Array, start: number, delimiter: Uint8Array): Delimiter | null {
-  for (let i = start < 0 ? -start : 0; i < delimiter.length; i++) {
-    if (bytes[start + i] !== delimiter[i]) return null;
-  }
-  let end = start + delimiter.length;
-  if (bytes[end] === DASH && bytes[end + 1] === DASH) return { start, end: end + 2, isLast: true };
-  while (bytes[end] === SPACE || bytes[end] === TAB) end++;
-  return isLineEnd(bytes, end) ? { start, end: end + 2, isLast: false } : null;
-}
+/** Most bytes of the first line of an embedded body, without its dashes. */
+export const EMBEDDED_BOUNDARY_MAX = 256;
 
 function isLineEnd(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === RETURN && bytes[at + 1] === NEWLINE;
 }
 
-/** Offset after the empty line that ends the headers; `null` when there is none within the bound. */
-function endOfHeaders(bytes: Uint8Array, from: number): number | null {
+/** Offset after the empty line that ends the headers at `from`; `null` when there is none within the bound. */
+export function endOfHeaders(bytes: Uint8Array, from: number): number | null {
   if (isLineEnd(bytes, from)) return from + 2;
   const headers = bytes.subarray(from, from + FRAME_BYTES_MAX);
   for (let at = headers.indexOf(RETURN); at >= 0; at = headers.indexOf(RETURN, at + 1)) {
@@ -138,7 +82,12 @@ function endOfHeaders(bytes: Uint8Array, from: number): number | null {
   return null;
 }
 
-function parseHeaders(bytes: Uint8Array): Omit<Part, "body"> {
+/**
+ * Reads the headers of a part.
+ *
+ * @throws {RequestError} 400
+ */
+export function parsePartHead(bytes: Uint8Array): PartHead {
   let disposition = "";
   let contentType: string | null = null;
   for (const line of fromUtf8(bytes).replace(/\r\n[ \t]+/g, " ").split("\r\n")) {

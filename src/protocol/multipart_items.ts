@@ -4,79 +4,64 @@
  * Parts with a file name are attachments, the others are fields of one `form_data` item, which goes last. Parts with
  * neither name are dropped.
  */
-import { fromUtf8 } from "../core/bytes.ts";
-import { encodeFormData, type FormField } from "./form_data.ts";
 import type { ItemLimits } from "./item_limits.ts";
-import { parseMultipart, type Part } from "./multipart.ts";
+import type { PartHead } from "./multipart.ts";
 import { RequestError } from "./request_error.ts";
 
-/** An item still to be put into an envelope. */
-export interface MultipartItem {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly payload: Uint8Array;
-}
+/** Headers of an item still to be put into an envelope. */
+export type NewItemHeaders = Readonly<Record<string, string>>;
 
-/** An uploaded file. */
-export interface UploadedFile extends MultipartItem {
-  /** Name of its part. */
-  readonly name: string | null;
-}
-
-/** A multipart body, taken apart. */
-export interface MultipartUpload {
-  readonly files: readonly UploadedFile[];
-  readonly fields: readonly FormField[];
-}
+/** Headers of the item that holds the fields of an upload. */
+export const FIELDS_HEADERS: NewItemHeaders = { type: "form_data", content_type: "text/plain" };
 
 /** Limits of uploads, as in the configuration. */
 export type UploadLimits = Pick<ItemLimits, "maxAttachmentSize" | "maxAttachmentsSize">;
 
-/**
- * Takes an upload apart; payloads are ranges of `bytes`.
- *
- * @param typeOf the `attachment_type` of a file
- * @throws {RequestError} 400 when the body is malformed, 413 when a file or all of them are too large
- */
-export function parseUpload(
-  bytes: Uint8Array,
-  boundary: string,
-  limits: UploadLimits,
-  typeOf: (part: Part) => string,
-): MultipartUpload {
-  const files: UploadedFile[] = [];
-  const fields: FormField[] = [];
-  let fileBytes = 0;
-  for (const part of parseMultipart(bytes, boundary)) {
-    const { name, filename, contentType, body } = part;
-    if (filename !== null) {
-      if (body.length > limits.maxAttachmentSize) throw tooLarge(`field '${name ?? ""}'`);
-      fileBytes += body.length;
-      if (fileBytes > limits.maxAttachmentsSize) throw tooLarge("stream");
-      files.push({
-        name,
-        headers: {
-          type: "attachment",
-          attachment_type: typeOf(part),
-          ...(contentType ? { content_type: contentType } : {}),
-          filename,
-        },
-        payload: body,
-      });
-    } else if (name !== null) {
-      fields.push([name, fromUtf8(body)]);
-    }
+/** Headers of the item that a file becomes. */
+export function fileHeaders(
+  { filename, contentType }: Pick<PartHead, "contentType"> & { readonly filename: string },
+  attachmentType: string,
+): NewItemHeaders {
+  return {
+    type: "attachment",
+    attachment_type: attachmentType,
+    ...(contentType ? { content_type: contentType } : {}),
+    filename,
+  };
+}
+
+/** Holds the files of one upload against the limits while they pass. */
+export class FileSizes {
+  readonly #limits: UploadLimits;
+  #name: string | null = null;
+  #bytes = 0;
+  #total = 0;
+
+  constructor(limits: UploadLimits) {
+    this.#limits = limits;
   }
-  return { files, fields };
+
+  /** The next file begins. */
+  begin(name: string | null): void {
+    [this.#name, this.#bytes] = [name, 0];
+  }
+
+  /**
+   * More of it came.
+   *
+   * @throws {RequestError} 413 when it, or all together, are too large, whichever was reached first
+   */
+  add(bytes: number): void {
+    const roomOfFile = this.#limits.maxAttachmentSize - this.#bytes;
+    const roomOfAll = this.#limits.maxAttachmentsSize - this.#total;
+    if (bytes > Math.min(roomOfFile, roomOfAll)) {
+      throw tooLarge(roomOfFile <= roomOfAll ? `field '${this.#name ?? ""}'` : "stream");
+    }
+    this.#bytes += bytes;
+    this.#total += bytes;
+  }
 }
 
 function tooLarge(what: string): RequestError {
   return RequestError.json(413, "too_large", "invalid multipart data", [`${what} exceeded the size limit`]);
-}
-
-/** The items of an upload in the order they are sent on. */
-export function uploadItems({ files, fields }: MultipartUpload): MultipartItem[] {
-  const items = files.map(({ headers, payload }) => ({ headers, payload }));
-  if (fields.length === 0) return items;
-  const headers = { type: "form_data", content_type: "text/plain" };
-  return [...items, { headers, payload: encodeFormData(fields) }];
 }

@@ -24,6 +24,14 @@ export function extendCrc32(sum: number, piece: Uint8Array): number {
   return (multiply(shiftBy(piece.length), sum) ^ crc32(piece)) >>> 0;
 }
 
+/**
+ * The CRC-32 of what has the sum `sum`, with `after` in the place of `before`, which is as long and has `bytesBehind` behind
+ * it: sums of equal length differ by what they differ in, moved.
+ */
+export function patchCrc32(sum: number, before: Uint8Array, after: Uint8Array, bytesBehind: number): number {
+  return (sum ^ multiply(shiftBy(bytesBehind), (crc32(before) ^ crc32(after)) >>> 0)) >>> 0;
+}
+
 /** What multiplies a sum when `bytes` follow. */
 function shiftBy(bytes: number): number {
   let shift = 0x80000000;

@@ -4,7 +4,7 @@
  * Written piece by piece, each reserved in the disk budget before; {@link LargeUpload.seal} makes it durable and gives it
  * its name. Until a record names it, it is its owner's to discard. After any failure nothing of it is trusted.
  */
-import { extendCrc32 } from "./crc32.ts";
+import { extendCrc32, patchCrc32 } from "./crc32.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
 import {
   LARGE_FOLDER,
@@ -79,6 +79,17 @@ export class LargeUpload {
     });
     for (const chunk of chunks) this.#crc = extendCrc32(this.#crc, chunk);
     this.#bytes += bytes;
+  }
+
+  /**
+   * Puts `after` in the place of `before`, which was written at `position` and is as long; before {@link LargeUpload.seal}, so
+   * what is sealed is whole.
+   *
+   * @throws {SpoolError} `no_space` or `io_error`; what remains is to discard
+   */
+  async patch(position: number, before: Uint8Array, after: Uint8Array): Promise<void> {
+    await this.#guarded(() => writeFully(this.#file!, [after], position));
+    this.#crc = patchCrc32(this.#crc, before, after, this.#bytes - position - before.length);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** What the fuzzer damages: all captures, and requests of kinds that no captured client sends. */
 import * as zlib from "node:zlib";
-import { DUMP, DUMP_BZ2, DUMP_XZ, ZEROS_BZ2, ZEROS_XZ } from "../support/compressed_files.ts";
+import { DUMP, DUMP_BZ2, DUMP_XZ, HUGE_DUMP_BZ2, HUGE_DUMP_XZ } from "../support/compressed_files.ts";
 import { goldenEntries, goldenRequest } from "../support/golden_request.ts";
 
 /** A sound request. */
@@ -27,13 +27,16 @@ const captures = goldenEntries().map((entry): FuzzSource => {
   return { name: entry.name, family: entry.family, method: entry.method, target, headers, body, decoded };
 });
 
+const hugeDump = new Uint8Array(8 * 1024 * 1024);
+hugeDump.set(encoder.encode("MDMP"));
+
 const dumps: Readonly<Record<string, Uint8Array>> = {
   "gz": zlib.gzipSync(encoder.encode(DUMP)),
   "bz2": DUMP_BZ2,
   "xz": DUMP_XZ,
-  "gz-bomb": zlib.gzipSync(new Uint8Array(8 * 1024 * 1024)),
-  "bz2-bomb": ZEROS_BZ2,
-  "xz-bomb": ZEROS_XZ,
+  "gz-bomb": zlib.gzipSync(hugeDump),
+  "bz2-bomb": HUGE_DUMP_BZ2,
+  "xz-bomb": HUGE_DUMP_XZ,
 };
 
 const nested = multipart("inner", 'name="upload_file_minidump"; filename="a.dmp"', encoder.encode(DUMP));

@@ -16,9 +16,10 @@ import type { RateLimit } from "../../protocol/rate_limit.ts";
 import { RequestError } from "../../protocol/request_error.ts";
 import { type Answer, emptyAnswer } from "../answer.ts";
 import type { IncomingRequest } from "../incoming_request.ts";
-import { type ByteSink, pour } from "../byte_sink.ts";
+import type { ByteSink } from "../byte_sink.ts";
 import { intoSpool } from "../into_spool.ts";
 import { LargeStream } from "../large_stream.ts";
+import { pour } from "../pour.ts";
 import { unsupportedType } from "../refusals.ts";
 import type { Endpoint } from "../routes.ts";
 import {
@@ -130,7 +131,7 @@ function receiveLarge(
     const counted: ByteSink = {
       write: (chunk) => Promise.resolve(void (bytes += chunk.length)),
       end: () => Promise.resolve(),
-      destroy: () => {},
+      destroy: () => Promise.resolve(),
     };
     await pour(stream, counted, { limit, budget, onPiece: (piece) => upload.write([piece]) });
     return await submit({ received: upload, encoding: stream.encoding }, bytes);

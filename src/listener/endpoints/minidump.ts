@@ -3,30 +3,31 @@
  *
  * Crash reporters post a multipart form (Breakpad, Crashpad, Electron) or the dump alone. They want the event's id as
  * text, and some send the same again upon anything but 200; so limits are not told, and what is limited is dropped.
+ *
+ * Limits: the event that a report may bring along is held, within the memory of all bodies, for it has the id.
  */
-import { fromUtf8 } from "../../core/bytes.ts";
 import { hyphenated, newEventId } from "../../protocol/event_id.ts";
 import { minidumpEventId } from "../../protocol/minidump_id.ts";
-import { embeddedBoundary, multipartBoundary, parseMultipart, type Part } from "../../protocol/multipart.ts";
-import {
-  type MultipartUpload,
-  parseUpload,
-  type UploadedFile,
-  uploadItems,
-} from "../../protocol/multipart_items.ts";
+import { multipartBoundary, type PartHead } from "../../protocol/multipart.ts";
+import type { NewItemHeaders } from "../../protocol/multipart_items.ts";
 import { RequestError } from "../../protocol/request_error.ts";
-import { type Answer, textAnswer } from "../answer.ts";
-import { containerOf, inflateContainer } from "../inflate_container.ts";
+import { textAnswer } from "../answer.ts";
+import { submitBody } from "../built_envelope.ts";
+import { both, type ByteSink, notEmpty } from "../byte_sink.ts";
+import { DUMP_FIELD, dumpSink } from "../dump_sink.ts";
+import type { EnvelopeWriter } from "../envelope_writer.ts";
+import { FormSink, HeldPart } from "../form_sink.ts";
+import { emptyBody } from "../refusals.ts";
 import type { Endpoint } from "../routes.ts";
-import { type IngestionDeps, keySender, submitItems, untold } from "../submission.ts";
+import { type IngestionDeps, keySender, untold } from "../submission.ts";
 
 const DUMP = "event.minidump";
-const DUMP_FIELD = "upload_file_minidump";
+const EVENT = "event.payload";
 
 /** Attachment types by the name of the part. */
 const TYPES: ReadonlyMap<string | null, string> = new Map([
   [DUMP_FIELD, DUMP],
-  ["__sentry-event", "event.payload"],
+  ["__sentry-event", EVENT],
   ["__sentry-breadcrumb1", "event.breadcrumbs"],
   ["__sentry-breadcrumb2", "event.breadcrumbs"],
   ["view-hierarchy.json", "event.view_hierarchy"],
@@ -38,87 +39,87 @@ const TYPES_BY_FILE: ReadonlyMap<string | null, string> = new Map([[
 
 /** Media types of a body that is the dump itself; with parameters they are not. */
 const RAW_TYPES: ReadonlySet<string | null> = new Set(["application/octet-stream", "application/x-dmp"]);
+const RAW_HEADERS: NewItemHeaders = { type: "attachment", attachment_type: DUMP, filename: "Minidump" };
 
 /** Endpoint for crash reports of native applications. */
 export function minidumpEndpoint(deps: IngestionDeps): Endpoint {
-  const { itemLimits, bodies } = deps;
-  return async (request, projectId): Promise<Answer> => {
+  return async (request, projectId) => {
     const sender = keySender(request, projectId);
     const contentType = request.header("content-type");
-    const boundary = RAW_TYPES.has(contentType) ? null : multipartBoundary(contentType);
-    const body = await bodies.read(request, deps.maxUploadBytes + itemLimits.maxAttachmentsSize);
-    let inflatedBytes = 0;
-    try {
-      const upload = boundary === null
-        ? rawUpload(body.decoded)
-        : parseUpload(body.decoded, boundary, itemLimits, typeOf);
-      const dump = upload.files.find(({ headers }) => headers.attachment_type === DUMP);
-      if (!dump) throw RequestError.json(400, "missing_minidump_upload", "missing minidump");
-      const { file, isInflated } = await plainDump(deps, dump);
-      if (isInflated) inflatedBytes = file.payload.length;
-      const eventId = eventIdOf(upload) ?? newEventId();
-      const files = upload.files.map((other) => other === dump ? file : other);
-      const items = uploadItems({ files, fields: upload.fields });
-      untold(await submitItems(deps, request, sender, { eventId, items }));
-      return textAnswer(200, hyphenated(eventId));
-    } finally {
-      bodies.budget.release(inflatedBytes);
-      body.release();
-    }
+    const report = RAW_TYPES.has(contentType)
+      ? new CrashReport(deps, null)
+      : new CrashReport(deps, multipartBoundary(contentType));
+    return await submitBody(deps, request, sender, {
+      limit: deps.maxUploadBytes + deps.itemLimits.maxAttachmentsSize,
+      sink: (writer) => report.sink(writer),
+      eventId: () => report.eventId,
+      word: (limits) => {
+        untold(limits);
+        return textAnswer(200, hyphenated(report.eventId));
+      },
+    });
   };
 }
 
-function typeOf({ name, filename }: Part): string {
+/** One report while it arrives. */
+class CrashReport {
+  readonly #deps: IngestionDeps;
+  readonly #boundary: string | null;
+  #form: FormSink | null = null;
+  #hasDump = false;
+  #eventPayload: Uint8Array | null = null;
+  #eventId: string | null = null;
+
+  /** @param boundary of its form; null when it is the dump alone */
+  constructor(deps: IngestionDeps, boundary: string | null) {
+    this.#deps = deps;
+    this.#boundary = boundary;
+  }
+
+  /** Takes the body. */
+  sink(writer: EnvelopeWriter): ByteSink {
+    const { itemLimits: limits, bodies: { budget } } = this.#deps;
+    if (this.#boundary === null) return notEmpty(this.#dump(writer, RAW_HEADERS), emptyBody);
+    const file = (headers: NewItemHeaders) => this.#file(writer, headers);
+    return this.#form = new FormSink({ boundary: this.#boundary, writer, limits, budget, typeOf, file });
+  }
+
+  /**
+   * The id it brought along, or a new one; to be asked for at its end.
+   *
+   * @throws {RequestError} 400 when there is no dump, or the event it brought along cannot be read
+   */
+  get eventId(): string {
+    if (!this.#hasDump) throw RequestError.json(400, "missing_minidump_upload", "missing minidump");
+    return this.#eventId ??= minidumpEventId(this.#eventPayload, this.#form?.fields ?? []) ?? newEventId();
+  }
+
+  #file(writer: EnvelopeWriter, headers: NewItemHeaders): ByteSink {
+    const { attachment_type: type } = headers;
+    if (type === DUMP && !this.#hasDump) return this.#dump(writer, headers);
+    const item = writer.item(headers);
+    if (type !== EVENT || this.#eventPayload !== null) return item;
+    const { budget } = this.#deps.bodies;
+    return both(new HeldPart(budget, (bytes) => this.#eventPayload = bytes), item);
+  }
+
+  #dump(writer: EnvelopeWriter, headers: NewItemHeaders): ByteSink {
+    this.#hasDump = true;
+    const { itemLimits: { maxAttachmentSize: limit }, bodies: { budget }, clock } = this.#deps;
+    const into = (isInflated: boolean) => writer.item(dumpHeaders(headers, isInflated));
+    return dumpSink({ limit, budget, clock, into });
+  }
+}
+
+function typeOf({ name, filename }: PartHead): string {
   return TYPES.get(name) ?? TYPES_BY_FILE.get(filename) ?? "event.attachment";
 }
 
-function rawUpload(payload: Uint8Array): MultipartUpload {
-  if (payload.length === 0) throw RequestError.json(400, "empty_body", "empty request body");
-  const headers = { type: "attachment", attachment_type: DUMP, filename: "Minidump" };
-  return { files: [{ name: DUMP_FIELD, headers, payload }], fields: [] };
-}
-
-function eventIdOf({ files, fields }: MultipartUpload): string | null {
-  const event = files.find(({ headers }) => headers.attachment_type === "event.payload");
-  return minidumpEventId(event?.payload ?? null, fields);
-}
-
-/**
- * The dump as it is sent on: out of the form it may be wrapped in, inflated, and checked.
- *
- * @throws {RequestError} 400 when it is damaged or no dump, 413 when it inflates beyond the limit of an attachment
- */
-async function plainDump(
-  { itemLimits, bodies, clock }: IngestionDeps,
-  dump: UploadedFile,
-): Promise<{ file: UploadedFile; isInflated: boolean }> {
-  const wrapped = unwrapped(dump.payload);
-  const container = containerOf(wrapped);
-  const options = { limit: itemLimits.maxAttachmentSize, budget: bodies.budget, clock };
-  const payload = container ? await inflateContainer(wrapped, container, options) : wrapped;
-  const isInflated = container !== null;
-  if (!isMinidump(payload)) {
-    if (isInflated) bodies.budget.release(payload.length);
-    throw RequestError.json(400, "invalid_minidump", "invalid minidump");
-  }
-  const { filename = "" } = dump.headers;
-  const headers = {
-    ...dump.headers,
+function dumpHeaders(headers: NewItemHeaders, isInflated: boolean): NewItemHeaders {
+  const { filename = "" } = headers;
+  return {
+    ...headers,
     content_type: "application/x-dmp",
     filename: isInflated ? filename.replace(/\.(?:gz|xz|bz2|zst)$/i, "") : filename,
   };
-  return { file: { ...dump, headers, payload }, isInflated };
-}
-
-/** Old versions of Electron send a whole form as the content of the dump's field. */
-function unwrapped(payload: Uint8Array): Uint8Array {
-  const boundary = embeddedBoundary(payload);
-  if (boundary === null) return payload;
-  return parseMultipart(payload, boundary).find(({ name }) => name === DUMP_FIELD)?.body ?? payload;
-}
-
-/** Whether the bytes begin like a dump, of little- or big-endian machines. */
-function isMinidump(bytes: Uint8Array): boolean {
-  const magic = fromUtf8(bytes.subarray(0, 4));
-  return magic === "MDMP" || magic === "PMDM";
 }

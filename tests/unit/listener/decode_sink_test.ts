@@ -48,7 +48,7 @@ async function decoded(
     await sink.end();
     return concatBytes(out);
   } finally {
-    sink.destroy();
+    await sink.destroy();
     assertEquals(budget.held, 0);
   }
 }
@@ -108,7 +108,34 @@ for (const encoding of ENCODINGS) {
       await sink.write(encode(content(300_000, 5)));
       await sink.end();
     }, RangeError);
-    sink.destroy();
+    await sink.destroy();
+  });
+}
+
+// That for zstd hands on all there is before a write resolves.
+for (const encoding of ENCODINGS.filter((encoding) => encoding !== "zstd")) {
+  Deno.test(`decodeSink: ${encoding} that is destroyed waits for what is being handed on, and hands on nothing after`, async () => {
+    const [taking, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let takes = 0;
+    const take = (): Promise<void> => {
+      takes++;
+      taking.resolve();
+      return taken.promise;
+    };
+    const turns = async () => {
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const sink = decodeSink(encoding, { limit: 8 * MIB, budget: new BodyBudget(64 * MIB), take });
+    await sink.write(ENCODERS[encoding](content(20_000, 9)));
+    await taking.promise;
+    let isDestroyed = false;
+    const destroyed = sink.destroy().then(() => isDestroyed = true);
+    await turns();
+    assertEquals([isDestroyed, takes], [false, 1]);
+    taken.resolve();
+    await destroyed;
+    await turns();
+    assertEquals(takes, 1);
   });
 }
 

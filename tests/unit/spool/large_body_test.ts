@@ -1,12 +1,15 @@
 /** Large bodies on their further ways: given up, requeued, adopted, damaged, purged. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { concatBytes } from "../../../src/core/bytes.ts";
 import { DeadLetter } from "../../../src/spool/dead_letter.ts";
 import { decodeLargeBody, encodeLargeBody, largePath, newLargeName } from "../../../src/spool/large_body.ts";
 import { LargeBodyLost } from "../../../src/spool/large_reader.ts";
 import { purgeStopped, requeueSegment } from "../../../src/spool/requeue.ts";
+import type { SpoolRecord } from "../../../src/spool/record.ts";
 import { openSpoolFolder } from "../../../src/spool/spool_folder.ts";
 import { SpoolError } from "../../../src/spool/spool_error.ts";
 import { DiskBudget } from "../../../src/spool/disk_budget.ts";
+import { seededRandom } from "../../support/seeded_random.ts";
 import { type SimFault, SimStorage } from "../../support/sim_storage.ts";
 import {
   appendLarge,
@@ -123,6 +126,53 @@ Deno.test("large bodies: a full budget refuses them while they arrive, and nothi
   const error = await assertRejects(() => appendLarge(partition.writer, numbered(1, 1500)), SpoolError);
   assertEquals([error.kind, files(storage), partition.budget.bytesUsed], ["full", [], 0]);
   await closePartition(partition);
+});
+
+/** A record of which parts are put right before it is sealed. */
+async function appendPatched(writer: Partition["writer"], record: SpoolRecord): Promise<void> {
+  const content = concatBytes(record.body);
+  const upload = await writer.openLarge();
+  try {
+    const draft = content.slice().fill(0xaa, 10, 40).fill(0xbb, 300);
+    await upload.write([draft.subarray(0, 50)]);
+    await upload.patch(10, draft.slice(10, 40), content.subarray(10, 40));
+    await upload.write([draft.subarray(50, 350), draft.subarray(350)]);
+    await upload.patch(300, draft.slice(300), content.subarray(300));
+    const body = [encodeLargeBody(await upload.seal())];
+    await writer.append({ ...record, body, isLarge: true });
+    upload.keep();
+  } finally {
+    await upload.discard();
+  }
+}
+
+Deno.test("large bodies: one that was put right is read as it is at last, or there is none, whatever call fails or a crash comes at", async () => {
+  const faults: SimFault[] = ["io", "no_space", "power_loss_before", "power_loss_after"];
+  for (const fault of faults) {
+    for (let index = 0;; index++) {
+      const random = seededRandom(index);
+      const storage = new SimStorage({ random, shortWrites: true });
+      const first = await openPartition(storage);
+      storage.calls = 0;
+      storage.fault = (call) => call.index === index ? fault : null;
+      let isAcknowledged = false;
+      await appendPatched(first.writer, numbered(1, 500)).then(() => isAcknowledged = true, () => {});
+      const isDone = storage.calls <= index;
+      storage.fault = () => null;
+      if (!isAcknowledged && !fault.startsWith("power")) {
+        assertEquals([files(storage), first.budget.bytesUsed < 500], [[], true], `${fault} at ${index}`);
+      }
+      storage.crash();
+      const { writer, reader } = await openPartition(storage);
+      const numbers: number[] = [];
+      for (const record of await readAll(reader)) numbers.push(numberOf(await whole(reader, record)));
+      if (isAcknowledged) assertEquals(numbers, [1], `${fault} at ${index}`);
+      else assert(numbers.length <= 1);
+      assertEquals(files(storage).filter((path) => path.endsWith(".part")), []);
+      await closePartition({ writer, reader });
+      if (isDone) break;
+    }
+  }
 });
 
 Deno.test("large bodies: adoption keeps each with its record, whatever call a crash comes at", async () => {

@@ -1,0 +1,120 @@
+/**
+ * A crash dump while it passes: taken out of the form it may be wrapped in, inflated, and checked. Ingestion reference,
+ * section 1.3.
+ *
+ * Each step is told by the first bytes of what the step before lets through, so a dump is a chain of sinks that grows as
+ * these bytes come.
+ */
+import { concatBytes, fromUtf8 } from "../core/bytes.ts";
+import { EMBEDDED_BOUNDARY_MAX, embeddedBoundary } from "../protocol/multipart.ts";
+import { MultipartScanner, type PartEvent } from "../protocol/multipart_scanner.ts";
+import { RequestError } from "../protocol/request_error.ts";
+import type { ByteSink } from "./byte_sink.ts";
+import { containerOf, type InflateOptions, inflateSink } from "./inflate_container.ts";
+
+/** Name of the part that holds the dump. */
+export const DUMP_FIELD = "upload_file_minidump";
+
+/** What tells a form, a container, a dump. */
+const [BOUNDARY_BYTES, CONTAINER_BYTES, MAGIC_BYTES] = [2 + EMBEDDED_BOUNDARY_MAX, 6, 4];
+
+/** Options of {@link dumpSink}; the limit is of the inflated dump. */
+export interface DumpSinkOptions extends InflateOptions {
+  /** Where the dump goes, once it is known to be one. */
+  readonly into: (isInflated: boolean) => ByteSink;
+}
+
+/** Takes a dump as it was sent; its methods throw {@link RequestError} and what the sink it goes into throws. */
+export function dumpSink(options: DumpSinkOptions): ByteSink {
+  return new ChosenSink(BOUNDARY_BYTES, (head) => {
+    const boundary = embeddedBoundary(head);
+    return boundary === null ? contained(options) : new WrappedDump(boundary, contained(options));
+  });
+}
+
+function contained(options: DumpSinkOptions): ByteSink {
+  return new ChosenSink(CONTAINER_BYTES, (head) => {
+    const container = containerOf(head);
+    return container === null ? plain(options, false) : inflateSink(container, plain(options, true), options);
+  });
+}
+
+/** The bytes begin like a dump of little- or big-endian machines, or are refused. */
+function plain({ into }: DumpSinkOptions, isInflated: boolean): ByteSink {
+  return new ChosenSink(MAGIC_BYTES, (head) => {
+    const magic = fromUtf8(head.subarray(0, MAGIC_BYTES));
+    if (magic !== "MDMP" && magic !== "PMDM") throw invalidMinidump();
+    return into(isInflated);
+  });
+}
+
+function invalidMinidump(): RequestError {
+  return RequestError.json(400, "invalid_minidump", "invalid minidump");
+}
+
+/** Goes where its first bytes say, or all of them when there are fewer. */
+class ChosenSink implements ByteSink {
+  #head: Uint8Array[] = [];
+  #bytes = 0;
+  #sink: ByteSink | null = null;
+
+  constructor(readonly bytesMin: number, readonly choose: (head: Uint8Array) => ByteSink) {}
+
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.#sink !== null) return await this.#sink.write(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes < this.bytesMin) this.#head.push(chunk.slice());
+    else await this.#decide([...this.#head, chunk]);
+  }
+
+  async end(): Promise<void> {
+    const sink = this.#sink ?? await this.#decide(this.#head);
+    await sink.end();
+  }
+
+  async destroy(): Promise<void> {
+    await this.#sink?.destroy();
+  }
+
+  async #decide(chunks: readonly Uint8Array[]): Promise<ByteSink> {
+    const head = concatBytes(chunks);
+    this.#head = [];
+    const sink = this.#sink = this.choose(head);
+    if (head.length > 0) await sink.write(head);
+    return sink;
+  }
+}
+
+/** Old versions of Electron send a whole form as the content of the dump's field. */
+class WrappedDump implements ByteSink {
+  readonly #scanner: MultipartScanner;
+  #state: "before" | "dump" | "after" = "before";
+
+  constructor(boundary: string, readonly dump: ByteSink) {
+    this.#scanner = new MultipartScanner(boundary);
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    for (const event of this.#scanner.push(chunk)) await this.#take(event);
+  }
+
+  async end(): Promise<void> {
+    for (const event of this.#scanner.finish()) await this.#take(event);
+    // Without that field the dump would be the form itself.
+    if (this.#state !== "after") throw invalidMinidump();
+  }
+
+  destroy(): Promise<void> {
+    return this.dump.destroy();
+  }
+
+  async #take(event: PartEvent): Promise<void> {
+    if (event.kind === "part") {
+      if (this.#state === "before" && event.head.name === DUMP_FIELD) this.#state = "dump";
+    } else if (this.#state === "dump") {
+      if (event.kind === "data") return await this.dump.write(event.bytes);
+      this.#state = "after";
+      await this.dump.end();
+    }
+  }
+}
