@@ -57,6 +57,7 @@ export class FuzzApp {
   #records: SpoolRecord[] = [];
   /** Bodies that have files of their own. */
   #storage = new SimStorage({});
+  #budget = DiskBudget.create(ENVELOPE_BYTES_MAX * 4);
 
   constructor() {
     const metrics = this.#metrics;
@@ -111,6 +112,7 @@ export class FuzzApp {
   async handle(input: FuzzInput): Promise<FuzzAnswer> {
     this.#records = [];
     this.#storage = new SimStorage({});
+    this.#budget = DiskBudget.create(ENVELOPE_BYTES_MAX * 4);
     const request = new FuzzRequest(input);
     const faults: string[] = [];
     try {
@@ -128,6 +130,8 @@ export class FuzzApp {
     const large = [...this.#storage.files.values()].map(({ content }) => content);
     const named = this.#records.filter((record) => record.isLarge);
     if (large.length !== named.length) faults.push(`${large.length} files for ${named.length} records`);
+    const unaccounted = this.#budget.bytesUsed - this.#storage.bytes;
+    if (unaccounted !== 0) faults.push(`${unaccounted} bytes are in the budget and nowhere else`);
     for (const record of this.#records) {
       faults.push(...faultsOf(record.isLarge ? { ...record, body: large } : record));
     }
@@ -143,7 +147,7 @@ export class FuzzApp {
       LargeUpload.create({
         storage: this.#storage,
         folder: "partition",
-        budget: DiskBudget.create(ENVELOPE_BYTES_MAX * 4),
+        budget: this.#budget,
         onFailure: () => {},
       });
     return { append, openLarge, close: () => Promise.resolve() };

@@ -1,5 +1,6 @@
 /** What the fuzzer damages: all captures, and requests of kinds that no captured client sends. */
 import * as zlib from "node:zlib";
+import { concatBytes } from "../../src/core/bytes.ts";
 import { DUMP, DUMP_BZ2, DUMP_XZ, HUGE_DUMP_BZ2, HUGE_DUMP_XZ } from "../support/compressed_files.ts";
 import { goldenEntries, goldenRequest } from "../support/golden_request.ts";
 
@@ -39,6 +40,10 @@ const dumps: Readonly<Record<string, Uint8Array>> = {
   "xz-bomb": HUGE_DUMP_XZ,
 };
 
+/** Beyond what is held; it compresses well, so that there are few pieces of it in an encoding. */
+const large = new Uint8Array(1_200_000).map((_, at) => at >> 12);
+large.set(encoder.encode("MDMP"));
+
 const nested = multipart("inner", 'name="upload_file_minidump"; filename="a.dmp"', encoder.encode(DUMP));
 
 const made: readonly FuzzSource[] = [
@@ -53,6 +58,22 @@ const made: readonly FuzzSource[] = [
     formType("b"),
     multipart("b", 'name="upload_file_minidump"', nested),
   ),
+  source(
+    "minidump large",
+    "minidump",
+    `/api/1/minidump/?${AUTH}`,
+    formType("b"),
+    multipart("b", 'name="upload_file_minidump"; filename="a.dmp"', large),
+  ),
+  source("minidump large raw", "minidump", `/api/1/minidump?${AUTH}`, "application/x-dmp", large),
+  source(
+    "attachments large",
+    "attachments",
+    `/api/1/events/9ec79c33ec9942ab8353589fcb2e04dc/attachments/?${AUTH}`,
+    formType("b"),
+    multipart("b", 'name="a"; filename="a.bin"', large),
+  ),
+  source("unreal large", "unreal", `/api/1/unreal/${KEY}/`, "", large),
   source("minidump raw", "minidump", `/api/1/minidump?${AUTH}`, "application/x-dmp", encoder.encode(DUMP)),
   source("unreal", "unreal", `/api/1/unreal/${KEY}/?UserID=a`, "", encoder.encode("UE4 crash report")),
   source(
@@ -123,7 +144,7 @@ function multipart(boundary: string, disposition: string, content: Uint8Array): 
   const field = `\r\n--${boundary}\r\nContent-Disposition: form-data; name="sentry[event_id]"\r\n\r\n${
     "a".repeat(32)
   }`;
-  return new Uint8Array([...head, ...content, ...text(`${field}\r\n--${boundary}--\r\n`)]);
+  return concatBytes([head, content, text(`${field}\r\n--${boundary}--\r\n`)]);
 }
 
 function text(value: string): Uint8Array {

@@ -136,7 +136,7 @@ export const listenerSection = section({
     default: "512MiB",
     effect: "reload",
     about:
-      "Bytes of request bodies held in memory at once per lane (envelopes beyond 1 MiB are not, see Large records); beyond it requests are answered with 503",
+      "Bytes of request bodies held in memory at once per lane (large ones are not, see Large records); beyond it requests are answered with 503",
   }),
 });
 
