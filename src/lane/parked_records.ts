@@ -13,8 +13,15 @@ export interface RecordHistory {
   readonly serverErrors: number;
   /** What limits took out of the record has been counted already. */
   readonly isCounted: boolean;
-  /** Items that filters, sampling and quotas left, by index, once they have been asked; they are asked once. */
-  readonly policedItems: readonly number[] | null;
+  /** What filters, sampling and quotas left, once they have been asked; they are asked once. */
+  readonly policedItems: readonly PolicedItem[] | null;
+}
+
+/** An item that policy left of a record. */
+export interface PolicedItem {
+  readonly index: number;
+  /** What is left of a container, by index; `null` for all. */
+  readonly elements: readonly number[] | null;
 }
 
 /** One waiting record. */

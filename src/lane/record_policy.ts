@@ -7,16 +7,18 @@
 import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
 import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
-import type { ItemPolicy, PolicedQuantity } from "../projects/item_policy.ts";
+import type { ItemPolicy } from "../projects/item_policy.ts";
+import type { PolicedQuantity } from "../projects/item_verdict.ts";
 import type { ProjectState } from "../projects/project_state.ts";
 import type { Envelope, EnvelopeItem } from "../protocol/envelope.ts";
+import { areWhole, keepElements } from "../protocol/item_container.ts";
 import { totalQuantities } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import type { RequestMeta } from "../protocol/request_meta.ts";
 import type { BodyEncoder } from "../upstream/body_encoding.ts";
 import type { ForwardJob } from "../upstream/forwarder.ts";
 import { type ReadEnvelope, readEnvelope } from "./job_envelope.ts";
-import type { RecordHistory } from "./parked_records.ts";
+import type { PolicedItem, RecordHistory } from "./parked_records.ts";
 
 /** A record that may be sent. */
 export interface PolicedJob extends ForwardJob, RecordHistory {}
@@ -92,9 +94,9 @@ export class RecordPolicy {
     const limited = enforceLimits(envelope.items, rules.limits, nowMs);
     const kept = rules.state ? this.#ask(job, envelope, limited.kept, rules.state, nowMs) : limited.kept;
     const asked = rules.state
-      ? { ...job, policedItems: kept.map((item) => envelope.items.indexOf(item)) }
+      ? { ...job, policedItems: kept.map((item) => policedItem(envelope, item)) }
       : job;
-    if (kept.length === envelope.items.length) return asked;
+    if (areWhole(kept, envelope.items)) return asked;
     return this.#cut(asked, { kept, dropped: limited.dropped }, keep);
   }
 
@@ -119,7 +121,10 @@ export class RecordPolicy {
     nowMs: number,
   ): readonly EnvelopeItem[] {
     const { policy, admission } = this.#o;
-    if (policedItems) return items.filter((item) => policedItems.includes(envelope.items.indexOf(item)));
+    if (policedItems) {
+      const left = policedItems.filter(({ index }) => items.includes(envelope.items[index]!));
+      return left.map((policed) => itemLeft(envelope, policed));
+    }
     const { key, eventId, remoteAddr, userAgent } = meta;
     const policed = { envelope, items, key, eventId, remoteAddr, userAgent };
     const { kept, dropped } = policy.apply(policed, state, (key) => admission.stateOf(key), nowMs);
@@ -135,4 +140,14 @@ export class RecordPolicy {
       this.#o.ledger.count(meta, outcome, reason ?? "none", [[category, quantity]]);
     }
   }
+}
+
+/** What is remembered of an item, to find it again when the record is read again. */
+function policedItem({ items }: Envelope, item: EnvelopeItem): PolicedItem {
+  return { index: items.indexOf(item.rest?.of ?? item), elements: item.rest?.elements ?? null };
+}
+
+function itemLeft({ bytes, items }: Envelope, { index, elements }: PolicedItem): EnvelopeItem {
+  const item = items[index]!;
+  return elements === null ? item : keepElements(bytes, item, elements);
 }

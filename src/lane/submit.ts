@@ -16,7 +16,8 @@ import {
 import type { OutcomeLedger, OutcomeScope } from "../outcomes/outcome_ledger.ts";
 import type { Admission, AdmissionRequest, AdmissionVerdict } from "../projects/admission.ts";
 import { enforceLimits, type LimitedQuantity, matchingLimits } from "../projects/enforce_limits.ts";
-import type { ItemPolicy, ItemVerdict, PolicedQuantity } from "../projects/item_policy.ts";
+import type { ItemPolicy } from "../projects/item_policy.ts";
+import type { ItemVerdict, PolicedQuantity } from "../projects/item_verdict.ts";
 import type { ProjectState } from "../projects/project_state.ts";
 import { traceRoot } from "../projects/sampling/trace_root.ts";
 import {
@@ -26,6 +27,7 @@ import {
   rewriteEnvelope,
 } from "../protocol/envelope.ts";
 import { checkItemLimits, type ItemLimits } from "../protocol/item_limits.ts";
+import { areWhole } from "../protocol/item_container.ts";
 import { type Quantity, totalQuantities } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { RequestError } from "../protocol/request_error.ts";
@@ -368,7 +370,7 @@ function changeTo(
   isMoved: boolean,
 ): EnvelopeChange | null {
   const dropsDsn = isMoved && headers.dsn !== undefined;
-  if (kept.length === items.length && !dropsDsn) return null;
+  if (areWhole(kept, items) && !dropsDsn) return null;
   const id = eventId !== null && headers.event_id === undefined ? { event_id: eventId } : null;
   const dsn = dropsDsn ? { dsn: undefined } : null;
   return { items: kept, ...(id || dsn ? { headers: { ...id, ...dsn } } : {}) };

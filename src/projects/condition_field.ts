@@ -1,5 +1,6 @@
 /**
- * What the names in conditions stand for: `event.*` in a parsed event, `trace.*` in the sampling context of a trace.
+ * What the names in conditions stand for: `event.*` in a parsed event, `trace.*` in the sampling context of a trace,
+ * `span.*` and `log.*` in what inbound filters read of those.
  *
  * A name is resolved once, into a function; names nobody knows stand for something that is always missing. Source:
  * control reference, section 8 ("Paths").
@@ -14,6 +15,8 @@ export interface Subject {
   /** Event or transaction, parsed; `null` when there is none, or none that can be read. */
   readonly event: JsonRecord | null;
   readonly trace: SamplingContext | null;
+  /** Span or log, parsed, when it is about one. */
+  readonly part?: { readonly kind: string; readonly record: JsonRecord } | null;
 }
 
 /** Reads a field; `undefined` and `null` both mean that it is missing. */
@@ -21,7 +24,7 @@ export type Field<T = Subject> = (subject: T) => unknown;
 
 const MISSING = () => undefined;
 
-/** The field of an event or a trace. */
+/** The field of an event, a trace, a span or a log. */
 export function subjectField(name: string): Field {
   const rest = (prefix: string): string | null => name.startsWith(prefix) ? name.slice(prefix.length) : null;
   const trace = rest("trace.");
@@ -30,9 +33,25 @@ export function subjectField(name: string): Field {
     return field ? ({ trace }) => trace && field(trace) : MISSING;
   }
   const path = rest("event.");
-  if (path === null) return MISSING;
+  if (path === null) return partField(name);
   const field = eventField(path);
   return ({ event }) => event && field(event);
+}
+
+/** Attributes are named with the `value` they hold; names in the `data` of a span have dots of their own. */
+function partField(name: string): Field {
+  const [, kind, path] = /^(span|log)\.(.+)$/.exec(name) ?? [];
+  if (path === undefined) return MISSING;
+  const [, map, key] = /^(attributes|data)\.(.+)$/.exec(path) ?? [];
+  const names = map === undefined
+    ? path.split(".")
+    : map === "data"
+    ? [map, key!]
+    : key!.endsWith(".value")
+    ? [map, key!.slice(0, -".value".length), "value"]
+    : null;
+  if (names === null) return MISSING;
+  return ({ part }) => part?.kind === kind ? at(part!.record, names) : undefined;
 }
 
 /** The field of a list's element, such as `ty` and `value` of an exception. */

@@ -3,13 +3,15 @@
  * each with its reason.
  */
 import type { Envelope, EnvelopeItem } from "../protocol/envelope.ts";
+import { areWhole } from "../protocol/item_container.ts";
 import { checkItemLimits } from "../protocol/item_limits.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
 import { RequestError } from "../protocol/request_error.ts";
 import type { RequestMeta } from "../protocol/request_meta.ts";
 import type { Admission, AdmissionRequest, AdmissionVerdict } from "./admission.ts";
 import { enforceLimits, matchingLimits } from "./enforce_limits.ts";
-import type { ItemPolicy, PolicedQuantity } from "./item_policy.ts";
+import type { ItemPolicy } from "./item_policy.ts";
+import type { PolicedQuantity } from "./item_verdict.ts";
 import { policyBy, type PolicyFacts } from "./policy_facts.ts";
 import { type ProjectState, scopeIdsOf } from "./project_state.ts";
 import { sampledReason } from "./sampling/sampler.ts";
@@ -68,7 +70,7 @@ class Explanation {
     const admitted = this.#admitted(requiredFeatures ? { ...meta, requiredFeatures } : meta, typesOf(items));
     if (admitted === null) return;
     const step = (check: PolicyStep["check"], kept: readonly EnvelopeItem[], detail: string): boolean => {
-      this.#step(check, kept.length < items.length ? "removes" : "pass", detail, typesOf(kept));
+      this.#step(check, areWhole(kept, items) ? "pass" : "removes", detail, typesOf(kept));
       items = kept;
       return kept.length > 0;
     };

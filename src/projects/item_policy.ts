@@ -5,53 +5,30 @@
  * Rules are compiled once per state of a project. An event is parsed at most once, and only if a rule has to read it; one
  * that cannot be parsed passes, as the upstream says better than this node what is wrong with it.
  */
-import { fromUtf8 } from "../core/bytes.ts";
 import type { DataCategory } from "../protocol/data_category.ts";
-import type { Envelope, EnvelopeItem, ScannedEnvelope } from "../protocol/envelope.ts";
-import { itemQuantities, type Quantity } from "../protocol/item_type.ts";
-import type { RateLimit } from "../protocol/rate_limit.ts";
+import type { EnvelopeItem } from "../protocol/envelope.ts";
+import type { Quantity } from "../protocol/item_type.ts";
 import { parseSamplingContext } from "../protocol/sampling_context.ts";
-import type { JsonRecord } from "./condition_field.ts";
-import type { FilterSubject } from "./filters/filter.ts";
+import { filterItems } from "./filters/filter_items.ts";
 import { type GenericFilters, genericFiltersDocument } from "./filters/filter_settings.ts";
 import { InboundFilters } from "./filters/inbound_filters.ts";
+import { readPayload } from "./item_payload.ts";
+import {
+  type ItemVerdict,
+  NOTHING,
+  pass,
+  type PolicedEnvelope,
+  type PolicedQuantity,
+  takeOut,
+} from "./item_verdict.ts";
 import { type ProjectState, scopeIdsOf } from "./project_state.ts";
 import { type Counting, enforceQuotas, takeQuantities } from "./quotas/enforce_quotas.ts";
 import type { QuotaCounters } from "./quotas/quota_counters.ts";
 import { sample, sampledReason, Sampler, type SamplingDecision } from "./sampling/sampler.ts";
 
-/** What is policed. */
-export interface PolicedEnvelope {
-  readonly envelope: Pick<Envelope, "bytes" | "headers"> & Partial<Pick<ScannedEnvelope, "payloads">>;
-  readonly items: readonly EnvelopeItem[];
-  readonly key: string;
-  /** 32 hex digits or null. */
-  readonly eventId: string | null;
-  /** Address and user agent of the client. */
-  readonly remoteAddr: string;
-  readonly userAgent: string | null;
-}
-
-/** Quantity that was taken out. */
-export interface PolicedQuantity {
-  readonly outcome: "filtered" | "rate_limited";
-  readonly category: DataCategory;
-  readonly quantity: number;
-  /** Name of a filter, `Sampled:<rules>`, or the reason code of a quota. */
-  readonly reason: string | null;
-}
-
 /** A body that only the upstream can read: what is known of it without reading it. */
 export interface PolicedBody extends Pick<PolicedEnvelope, "key" | "remoteAddr" | "userAgent"> {
   readonly quantities: readonly Quantity[];
-}
-
-/** What is left, and what became of the rest. */
-export interface ItemVerdict {
-  readonly kept: readonly EnvelopeItem[];
-  readonly dropped: readonly PolicedQuantity[];
-  /** Limits to announce to the client. */
-  readonly applied: readonly RateLimit[];
 }
 
 /** Finds the state of another project, for the rules of the one a trace began in. */
@@ -61,12 +38,6 @@ interface Rules {
   readonly filters: InboundFilters;
   readonly sampler: Sampler | null;
 }
-
-const NOTHING: readonly never[] = [];
-/** Items that go together when a replay is filtered. */
-const REPLAY: ReadonlySet<string> = new Set(["replay_event", "replay_recording", "replay_video"]);
-/** Items that are held against address, release and user agent, unread. */
-const GENERAL: ReadonlySet<string> = new Set(["log", "span", "trace_metric"]);
 
 /** Rules of all projects of one isolate. */
 export class ItemPolicy {
@@ -103,7 +74,7 @@ export class ItemPolicy {
     nowMs: number,
   ): Pick<ItemVerdict, "dropped" | "applied"> {
     const { filters } = this.#rulesOf(state);
-    const subject = { event: null, trace: null, clientAddress: remoteAddr, userAgent };
+    const subject = { event: null, trace: null, part: null, clientAddress: remoteAddr, userAgent };
     const reason = filters.match({ kind: "request", ...subject });
     const limit = reason === null ? takeQuantities(quantities, this.#counting(key, state), nowMs) : null;
     if (reason === null && limit === null) return { dropped: NOTHING, applied: NOTHING };
@@ -117,26 +88,7 @@ export class ItemPolicy {
 
   /** Inbound filters. An event takes what depends on it along, and so does a replay. */
   filter(policed: PolicedEnvelope, state: ProjectState): ItemVerdict {
-    const { items } = policed;
-    const { filters } = this.#rulesOf(state);
-    if (filters.isEmpty || items.length === 0) return pass(items);
-    // Filters that are asked without the event do not look at its trace, either.
-    const trace = filters.needsEvent ? parseSamplingContext(policed.envelope.headers.trace) : null;
-    const reasonOf = (kind: FilterSubject["kind"], event: JsonRecord | null): string | null =>
-      filters.match({ kind, event, trace, clientAddress: policed.remoteAddr, userAgent: policed.userAgent });
-    const read = (item: EnvelopeItem): JsonRecord | null =>
-      filters.needsEvent ? payloadOf(policed.envelope, item) : null;
-
-    const event = items.find(({ type }) => type.createsEvent);
-    const ofEvent = event ? reasonOf("event", read(event)) : null;
-    const replay = items.find(({ type }) => type.type === "replay_event");
-    const ofReplay = replay ? reasonOf("event", read(replay)) : null;
-    return takeOut(items, "filtered", (item) => {
-      if (ofEvent !== null && item.type.requiresEvent) return ofEvent;
-      if (REPLAY.has(item.type.type)) return ofReplay;
-      if (item.type.limitGroup === "session") return reasonOf("session", sessionOf(read(item)));
-      return GENERAL.has(item.type.type) ? reasonOf("request", null) : null;
-    });
+    return filterItems(policed, this.#rulesOf(state).filters);
   }
 
   /** Dynamic sampling. A transaction takes along what belongs to it; an error is never sampled. */
@@ -167,7 +119,7 @@ export class ItemPolicy {
     const root = isOwnTrace ? own : trace && this.#rootSampler(stateOf(trace.publicKey), state);
     if (!transaction || !own && !root) return { kind: "no_match" };
     const needsEvent = own?.needsEvent || root?.needsEvent;
-    const event = needsEvent ? payloadOf(envelope, transaction) : null;
+    const event = needsEvent ? readPayload(envelope, transaction) : null;
     return sample({ event, trace, eventId }, { own, root }, nowMs);
   }
 
@@ -210,48 +162,7 @@ export class ItemPolicy {
 /** Categories of which an indexed one is reported instead when something is sampled out. */
 const HAS_INDEXED: ReadonlySet<DataCategory> = new Set(["transaction", "span", "profile"]);
 
-function pass(items: readonly EnvelopeItem[]): ItemVerdict {
-  return { kept: items, dropped: NOTHING, applied: NOTHING };
-}
-
 /** The same envelope with what is left of it. */
 function withItems(policed: PolicedEnvelope, items: readonly EnvelopeItem[]): PolicedEnvelope {
   return items === policed.items ? policed : { ...policed, items };
-}
-
-/** Takes out the items for which there is a reason. */
-function takeOut(
-  items: readonly EnvelopeItem[],
-  outcome: PolicedQuantity["outcome"],
-  reasonOf: (item: EnvelopeItem) => string | null,
-): ItemVerdict {
-  const kept: EnvelopeItem[] = [];
-  const dropped: PolicedQuantity[] = [];
-  for (const item of items) {
-    const reason = reasonOf(item);
-    if (reason === null) kept.push(item);
-    else {for (const [category, quantity] of itemQuantities(item)) {
-        dropped.push({ outcome, category, quantity, reason });
-      }}
-  }
-  return kept.length === items.length ? pass(items) : { kept, dropped, applied: NOTHING };
-}
-
-/** Payload of an item as an object; `null` when it is none. */
-function payloadOf({ bytes, payloads }: PolicedEnvelope["envelope"], item: EnvelopeItem): JsonRecord | null {
-  // Of an envelope that was not held only the payloads of events were kept.
-  const payload = payloads ? payloads.get(item) : bytes.subarray(item.payloadStart, item.payloadEnd);
-  if (payload === undefined) return null;
-  try {
-    const value = JSON.parse(fromUtf8(payload));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/** What filters read of a session stands among its attributes. */
-function sessionOf(session: JsonRecord | null): JsonRecord | null {
-  const attributes = session?.attrs;
-  return typeof attributes === "object" && attributes !== null ? attributes as JsonRecord : null;
 }

@@ -14,6 +14,7 @@
  * - `json_object.ts` finds and reads one header, `envelope_headers.ts` judges it.
  * - `parse_envelope.ts` frames, `item_type.ts` says what an item is, `item_limits.ts` how large it may be.
  * - `envelope_scanner.ts` does the same for an envelope that passes by in chunks and is never held.
+ * - `item_container.ts` takes elements out of containers.
  * - `rewrite_envelope.ts` writes, `envelope_auth.ts` reads the authentication a header may carry.
  *
  * This file is the door to all of it.

@@ -1,6 +1,6 @@
 import { utf8 } from "../core/bytes.ts";
 import type { ScannedEnvelope } from "./envelope_scanner.ts";
-import type { EnvelopeChange } from "./rewrite_envelope.ts";
+import { type EnvelopeChange, restChunks } from "./rewrite_envelope.ts";
 
 /** A part of an envelope that is written: bytes, or a range of the decoded bytes it had. */
 export type EnvelopePart = Uint8Array | { readonly from: number; readonly to: number };
@@ -17,6 +17,10 @@ export function envelopeParts(envelope: ScannedEnvelope, change: EnvelopeChange)
     ? [{ from: headerStart, to: headerEnd }, NEWLINE_BYTES]
     : [utf8(`${JSON.stringify({ ...headers, ...change.headers })}\n`)];
   for (const item of change.items ?? envelope.items) {
+    if (item.rest) {
+      parts.push(...restChunks(item.headers, item.rest));
+      continue;
+    }
     parts.push({ from: item.start, to: item.end });
     if (item.end > item.payloadEnd) continue;
     parts.push(NEWLINE_BYTES);

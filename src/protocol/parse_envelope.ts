@@ -7,6 +7,7 @@ import {
   type ItemHeaders,
 } from "./envelope_headers.ts";
 import { parseEventId } from "./event_id.ts";
+import type { ContainerRest } from "./item_container.ts";
 import { type ItemType, itemType } from "./item_type.ts";
 import { type JsonObject, JsonObjectError, readJsonObject } from "./json_object.ts";
 import { RequestError } from "./request_error.ts";
@@ -22,6 +23,11 @@ export interface EnvelopeItem {
   readonly payloadEnd: number;
   /** Offset after its newline, or the end of the bytes when the newline was left out. */
   readonly end: number;
+  /**
+   * Present when elements of a container were taken out: what stands in place of its bytes. `payloadEnd` follows from its
+   * length then.
+   */
+  readonly rest?: ContainerRest;
 }
 
 /** An envelope over the decoded bytes of a request; nothing of them is copied. */

@@ -1,4 +1,6 @@
 import { utf8 } from "../core/bytes.ts";
+import type { ItemHeaders } from "./envelope_headers.ts";
+import type { ContainerRest } from "./item_container.ts";
 import type { Envelope, EnvelopeItem } from "./parse_envelope.ts";
 
 const NEWLINE = 10;
@@ -26,14 +28,24 @@ export function rewriteEnvelope(envelope: Envelope, change: EnvelopeChange): Uin
   const items = change.items ?? envelope.items;
   for (let index = 0; index < items.length;) {
     const first = items[index] as EnvelopeItem;
+    if (first.rest) {
+      chunks.push(...restChunks(first.headers, first.rest));
+      index++;
+      continue;
+    }
     let last = first;
-    for (let next = items[++index]; next !== undefined && next.start === last.end; next = items[++index]) {
+    for (let next = items[++index]; next?.start === last.end && !next.rest; next = items[++index]) {
       last = next;
     }
     chunks.push(bytes.subarray(first.start, last.end));
     for (let missing = missingNewlines(bytes, last); missing > 0; missing--) chunks.push(NEWLINE_BYTES);
   }
   return chunks;
+}
+
+/** What is left of a container, as an item. */
+export function restChunks(headers: ItemHeaders, { payload }: ContainerRest): Uint8Array[] {
+  return [utf8(`${JSON.stringify(headers)}\n`), payload, NEWLINE_BYTES];
 }
 
 /** Newlines the last item of an envelope may leave out: its payload's, and its header's when the bytes end there. */

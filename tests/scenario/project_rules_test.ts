@@ -82,6 +82,42 @@ Deno.test("inbound filters: the event goes with what depends on it, is answered 
   assertEquals(node.node.metrics.read(METRICS.outcomes, "filtered", "error-message", "error"), 2);
 });
 
+Deno.test("inbound filters: of logs and spans those fall that are filtered, the others travel as they came: section 7", async () => {
+  await using upstream = ScriptedUpstream.start();
+  await using node = await start(upstream, { filterSettings: { releases: { releases: ["1.*"] } } });
+  const part = (release: string, more = ""): string =>
+    `{"n":12345678901234567890${more},"attributes":{"sentry.release":{"type":"string","value":"${release}"}}}`;
+  const many = (type: string, ...parts: string[]): string =>
+    `{"type":"${type}","item_count":${parts.length}}\n{"version":2,"items":[${parts.join()}]}`;
+  const [old, recent, long] = [part("1.0"), part("2.0"), part("1.1", `,"body":"long"`)];
+  assertEquals((await send(node, [many("log", old, recent, long), many("span", recent, old)])).status, 200);
+  assertEquals((await send(node, [many("log", old, old)])).status, 200);
+  assertEquals((await send(node, [many("log", recent, recent)])).status, 200);
+  await upstream.until(() => reported(upstream)["filtered_events release-version log_item"] === 4);
+  const sizeOf = (...parts: string[]): number => parts.reduce((sum, { length }) => sum + length + 1, 0);
+  assertEquals(reported(upstream), {
+    "filtered_events release-version log_item": 4,
+    "filtered_events release-version log_byte": sizeOf(old, long) +
+      `{"version":2,"items":[${[old, old].join()}]}`.length,
+    "filtered_events release-version span": 1,
+    "filtered_events release-version span_indexed": 1,
+  });
+  const forwarded = (): UpstreamCall[] =>
+    upstream.requests.filter((call) => typesOf(call) !== "client_report");
+  await upstream.until(() => forwarded().length === 2);
+  const payloads = forwarded().map(({ items }) =>
+    items.map(({ headers, payload }) => [headers.item_count, new TextDecoder().decode(payload)])
+  );
+  const payload = (...parts: string[]): [number, string] => [
+    parts.length,
+    `{"version":2,"items":[${parts.join()}]}`,
+  ];
+  assertEquals(payloads.toSorted((a, b) => b.length - a.length), [
+    [payload(recent), payload(recent)],
+    [payload(recent, recent)],
+  ]);
+});
+
 Deno.test("dynamic sampling: a transaction goes with what belongs to it, errors stay: section 8", async () => {
   await using upstream = ScriptedUpstream.start();
   const rules = [{ id: 1000, type: "trace", samplingValue: { type: "sampleRate", value: 0 } }];

@@ -1,6 +1,6 @@
 /** `browserExtensions`: errors thrown by what is not the page's own. Source: control reference, section 7. */
 import { exceptionsOf, type JsonRecord } from "../condition_field.ts";
-import type { InboundFilter } from "./filter.ts";
+import { EVENTS, type InboundFilter } from "./filter.ts";
 
 const VALUES = anyOf([
   "top.GLOBALS",
@@ -41,8 +41,8 @@ const SCHEMES = /^(?:chrome|chrome-extension|moz-extension|safari-extension|safa
 /** Matches the first exception by its value or by where it was thrown. */
 export const browserExtensions: InboundFilter = {
   reason: "browser-extensions",
-  needsEvent: true,
-  isGeneral: false,
+  isReading: true,
+  kinds: EVENTS,
   matches({ event }) {
     const first = event && exceptionsOf(event)?.[0];
     if (typeof first !== "object" || first === null) return false;

@@ -1,12 +1,17 @@
 import type { Subject } from "../condition_field.ts";
+import type { FilteredPart } from "./filtered_part.ts";
 
-/** What filters look at: one event, replay or session, or with no event a request whose items are not read. */
+/**
+ * What filters look at. `event`: also transactions, security reports and replays. `request`: bodies that nobody here
+ * reads. The others are named after the items they come in.
+ */
+export type FilteredKind = "event" | "session" | "span" | "log" | "trace_metric" | "request";
+
+/** What filters are asked about: one event, or one part of an item. */
 export interface FilterSubject extends Subject {
-  /**
-   * `event`: also transactions, security reports and replays. Sessions and items that are not read (logs, spans) are
-   * held against address, release and user agent alone.
-   */
-  readonly kind: "event" | "session" | "request";
+  readonly kind: FilteredKind;
+  /** Session, span, log or metric, read; `null` when it was not, and for events. */
+  readonly part: FilteredPart | null;
   /** Address of the client as the listener found it out. */
   readonly clientAddress: string;
   /** Of the request that carried it. */
@@ -17,9 +22,22 @@ export interface FilterSubject extends Subject {
 export interface InboundFilter {
   /** Reason of the outcome. */
   readonly reason: string;
-  /** Whether it has to read events; if not, the request is enough. */
-  readonly needsEvent: boolean;
-  /** Whether it holds for sessions and for items that are not read, too. */
-  readonly isGeneral: boolean;
+  /** Whether it has to read what it is about; if not, the request is enough. */
+  readonly isReading: boolean;
+  /** What it holds for. */
+  readonly kinds: ReadonlySet<FilteredKind>;
   matches(subject: FilterSubject): boolean;
 }
+
+/** Kinds of filters that hold for events alone. */
+export const EVENTS: ReadonlySet<FilteredKind> = new Set(["event"]);
+
+/** Kinds of filters that hold for everything. */
+export const EVERYTHING: ReadonlySet<FilteredKind> = new Set([
+  "event",
+  "session",
+  "span",
+  "log",
+  "trace_metric",
+  "request",
+]);

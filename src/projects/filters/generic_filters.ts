@@ -6,7 +6,7 @@
  */
 import { compileCondition } from "../condition.ts";
 import type { GenericFilters } from "./filter_settings.ts";
-import type { InboundFilter } from "./filter.ts";
+import { EVENTS, type FilteredKind, type InboundFilter } from "./filter.ts";
 
 const VERSION_MAX = 1;
 
@@ -24,6 +24,13 @@ export function genericFilters(
   for (const [id, filter] of ofAll) if (!merged.has(id)) merged.set(id, filter);
   return [...merged.values()].flatMap(({ id, isEnabled, condition }) => {
     const matches = isEnabled ? compileCondition(condition) : null;
-    return matches ? [{ reason: id, needsEvent: true, isGeneral: false, matches }] : [];
+    return matches ? [{ reason: id, isReading: true, kinds: kindsOf(condition), matches }] : [];
   });
+}
+
+/** Events in any case; spans and logs only if the condition names a field of theirs, as they have to be read for it. */
+function kindsOf(condition: unknown): ReadonlySet<FilteredKind> {
+  const text = JSON.stringify(condition);
+  const named = (["span", "log"] as const).filter((kind) => text.includes(`"${kind}.`));
+  return named.length === 0 ? EVENTS : new Set(["event", ...named]);
 }

@@ -1,10 +1,10 @@
 /**
  * All inbound filters of a project, compiled once, in Relay's order; the first that matches says why.
  *
- * Source: control reference, section 7. Whoever evaluates them reads an event only if {@link InboundFilters.needsEvent}.
+ * Source: control reference, section 7. Whoever evaluates them reads only what {@link InboundFilters.reads} names.
  */
 import { browserExtensions } from "./browser_extensions.ts";
-import type { FilterSubject, InboundFilter } from "./filter.ts";
+import type { FilteredKind, FilterSubject, InboundFilter } from "./filter.ts";
 import type { FilterSettings, GenericFilters } from "./filter_settings.ts";
 import { genericFilters } from "./generic_filters.ts";
 import { legacyBrowsers } from "./legacy_browsers.ts";
@@ -15,14 +15,14 @@ import { webCrawlers } from "./web_crawlers.ts";
 /** Filters of one project. */
 export class InboundFilters {
   readonly #filters: readonly InboundFilter[];
-  readonly needsEvent: boolean;
+  readonly #read: ReadonlySet<FilteredKind>;
 
   constructor(settings: FilterSettings | null, global: GenericFilters | null) {
     this.#filters = [
       ...genericFilters(settings?.generic ?? null, global),
       ...settings ? settingsFilters(settings) : [],
     ];
-    this.needsEvent = this.#filters.some(({ needsEvent }) => needsEvent);
+    this.#read = new Set(this.#filters.flatMap(({ isReading, kinds }) => isReading ? [...kinds] : []));
   }
 
   /** Whether there is none. */
@@ -30,11 +30,15 @@ export class InboundFilters {
     return this.#filters.length === 0;
   }
 
+  /** Whether a filter has to read what is of a kind. */
+  reads(kind: FilteredKind): boolean {
+    return this.#read.has(kind);
+  }
+
   /** Reason of the first filter that matches, or `null`. */
   match(subject: FilterSubject): string | null {
     for (const filter of this.#filters) {
-      if (subject.kind !== "event" && !filter.isGeneral) continue;
-      if (filter.matches(subject)) return filter.reason;
+      if (filter.kinds.has(subject.kind) && filter.matches(subject)) return filter.reason;
     }
     return null;
   }

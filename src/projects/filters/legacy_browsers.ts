@@ -5,7 +5,7 @@
  * Source: control reference, section 7 ("Legacy browsers").
  */
 import { UAParser } from "ua-parser-js";
-import type { InboundFilter } from "./filter.ts";
+import { EVERYTHING, type InboundFilter } from "./filter.ts";
 import { userAgentOf } from "./user_agent.ts";
 
 /** Family and major version of a browser. */
@@ -57,11 +57,11 @@ export function legacyBrowsers(options: readonly string[]): InboundFilter {
   });
   return {
     reason: "legacy-browsers",
-    needsEvent: true,
-    isGeneral: true,
+    isReading: true,
+    kinds: EVERYTHING,
     matches(subject) {
       const agent = userAgentOf(subject);
-      const browser = agent === null ? null : browserOf(agent);
+      const browser = subject.part?.browser ?? (agent === null ? null : browserOf(agent));
       return browser !== null &&
         rules.some(([family, isLegacy]) => family === browser.family && isLegacy(browser.major));
     },

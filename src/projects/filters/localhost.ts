@@ -1,5 +1,6 @@
 /** `localhost`: events from a developer's machine. Source: control reference, section 7. */
 import { type JsonRecord, requestHeader } from "../condition_field.ts";
+import type { FilteredPart } from "./filtered_part.ts";
 import type { FilterSubject, InboundFilter } from "./filter.ts";
 
 const ADDRESSES: readonly string[] = ["127.0.0.1", "::1"];
@@ -8,10 +9,11 @@ const DOMAINS: readonly string[] = ["127.0.0.1", "localhost"];
 /** Matches events about a local page or user. */
 export const localhost: InboundFilter = {
   reason: "localhost",
-  needsEvent: true,
-  isGeneral: false,
+  isReading: true,
+  kinds: new Set(["event", "session", "span"]),
   matches(subject) {
-    const { event } = subject;
+    const { event, part } = subject;
+    if (part) return isLocal(part, subject);
     if (!event) return false;
     const address = userAddress(event, subject);
     if (address !== null && ADDRESSES.includes(address)) return true;
@@ -25,6 +27,11 @@ export const localhost: InboundFilter = {
     });
   },
 };
+
+function isLocal({ address, url }: FilteredPart, { clientAddress }: FilterSubject): boolean {
+  const user = address === "{{auto}}" ? clientAddress : address;
+  return user !== null && ADDRESSES.includes(user) || url !== null && isLocalUrl(url);
+}
 
 function userAddress({ user, request }: JsonRecord, { clientAddress }: FilterSubject): string | null {
   const stated = (user as JsonRecord | null | undefined)?.ip_address ??

@@ -3,7 +3,7 @@ import { compileGlobs } from "../../core/glob.ts";
 import { isOriginAllowed } from "../allowed_domains.ts";
 import { networkSet } from "../condition.ts";
 import { exceptionsOf, type JsonRecord, subjectField } from "../condition_field.ts";
-import type { InboundFilter } from "./filter.ts";
+import { EVENTS, EVERYTHING, type InboundFilter } from "./filter.ts";
 
 const text = (value: unknown): string | null => typeof value === "string" && value !== "" ? value : null;
 
@@ -12,8 +12,8 @@ export function clientIps(blocked: readonly string[]): InboundFilter {
   const networks = networkSet(blocked);
   return {
     reason: "ip-address",
-    needsEvent: false,
-    isGeneral: true,
+    isReading: false,
+    kinds: EVERYTHING,
     matches: ({ clientAddress }) => networks.has(clientAddress),
   };
 }
@@ -23,10 +23,11 @@ export function releases(patterns: readonly string[]): InboundFilter {
   const glob = compileGlobs(patterns);
   return {
     reason: "release-version",
-    needsEvent: true,
-    isGeneral: true,
-    matches({ event, trace }) {
-      const release = text(event ? event.release : trace?.release);
+    isReading: true,
+    kinds: new Set(["event", "session", "span", "log", "trace_metric"]),
+    matches({ kind, event, part, trace }) {
+      // The trace stands for an event that is too large to be read.
+      const release = kind === "event" ? text(event ? event.release : trace?.release) : part?.release ?? null;
       return release !== null && glob(release);
     },
   };
@@ -39,8 +40,8 @@ export function errorMessages(patterns: readonly string[]): InboundFilter {
   const message = subjectField("event.logentry.message");
   return {
     reason: "error-message",
-    needsEvent: true,
-    isGeneral: false,
+    isReading: true,
+    kinds: EVENTS,
     matches(subject) {
       if (!subject.event) return false;
       const logged = text(formatted(subject)) ?? text(message(subject));
@@ -56,16 +57,16 @@ function exceptionText(exception: unknown): string {
   return [text(type), text(value)].filter((part) => part !== null).join(": ");
 }
 
-/** `ignoreTransactions`: globs on the name of a transaction. */
+/** `ignoreTransactions`: globs on the name of a transaction, and of the one a span belongs to. */
 export function ignoreTransactions(patterns: readonly string[]): InboundFilter {
   const glob = compileGlobs(patterns);
   return {
     reason: "filtered-transaction",
-    needsEvent: true,
-    isGeneral: false,
-    matches({ event }) {
+    isReading: true,
+    kinds: new Set(["event", "span"]),
+    matches({ event, part }) {
       const isTransaction = event?.type === "transaction" || event?.start_timestamp !== undefined;
-      const name = isTransaction ? text(event?.transaction) : null;
+      const name = part ? part.transaction : isTransaction ? text(event?.transaction) : null;
       return name !== null && glob(name);
     },
   };
@@ -75,8 +76,8 @@ export function ignoreTransactions(patterns: readonly string[]): InboundFilter {
 export function csp(disallowed: readonly string[]): InboundFilter {
   return {
     reason: "invalid-csp",
-    needsEvent: true,
-    isGeneral: false,
+    isReading: true,
+    kinds: EVENTS,
     matches({ event }) {
       if (!event) return false;
       const report = (event["csp-report"] ?? event.csp ?? event.body ?? {}) as JsonRecord;

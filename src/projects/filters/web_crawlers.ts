@@ -1,5 +1,5 @@
 /** `webCrawlers`: events caused by robots, by their user agent. Source: control reference, section 7 ("Crawlers"). */
-import type { InboundFilter } from "./filter.ts";
+import { EVERYTHING, type InboundFilter } from "./filter.ts";
 import { userAgentOf } from "./user_agent.ts";
 
 const CRAWLERS = new RegExp(
@@ -47,10 +47,12 @@ const EXEMPT = /Slackbot\s1\.\d+|SentryUptimeBot|ChatGPT-User/i;
 /** Matches what robots cause. */
 export const webCrawlers: InboundFilter = {
   reason: "web-crawlers",
-  needsEvent: true,
-  isGeneral: true,
+  isReading: true,
+  kinds: EVERYTHING,
   matches(subject) {
-    const agent = userAgentOf(subject);
+    const { part } = subject;
+    // A browser that a client named stands for its user agent where it did not send that.
+    const agent = part?.userAgent ?? part?.browser?.family ?? userAgentOf(subject);
     return agent !== null && CRAWLERS.test(agent) && !EXEMPT.test(agent);
   },
 };

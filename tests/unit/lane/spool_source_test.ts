@@ -397,6 +397,52 @@ Deno.test("SpoolSource: a whole body that waited for its state is asked for filt
   assertEquals(control.waitingRecords, 0);
 });
 
+Deno.test("SpoolSource: of logs that waited for their project those filtered fall, once, and stay so over another try", async () => {
+  await using all = await fixture(knowing());
+  const { append, jobs, source, admission, metrics, clock, control } = all;
+  const log = (release: string) => ({ attributes: { "sentry.release": { type: "string", value: release } } });
+  const logsOf = (...releases: string[]): SpoolRecord => {
+    const lines = [{}, { type: "log", item_count: releases.length }, { items: releases.map(log) }];
+    const quantities = [["log_byte", 1], ["log_item", releases.length]] as const;
+    return {
+      ...recordOf(A, 0),
+      body: [new TextEncoder().encode(`${lines.map((line) => JSON.stringify(line)).join("\n")}\n`)],
+      meta: encodeRequestMeta({ ...errorMeta(A), quantities }),
+    };
+  };
+  const filteringOf = (releases: string[]) =>
+    new ProjectTable({
+      unknown: "wait",
+      overrideProjectIds: false,
+      states: projectStates(projectDocument.parse({
+        projectId: 1,
+        publicKeys: [{ publicKey: A }],
+        config: { filterSettings: { releases: { releases } } },
+      })),
+    });
+  await append(logsOf("1", "2", "1"), logsOf("1"), logsOf("2"));
+  assertEquals(await jobs(), []);
+  admission.projects = filteringOf(["1"]);
+  source.projectsChanged();
+  const sent = await jobs();
+  const bodyOf = ({ body }: Job): unknown[] =>
+    new TextDecoder().decode(body).trim().split("\n").slice(1).map((line) => JSON.parse(line));
+  const left = { items: [log("2")] };
+  const header = { type: "log", item_count: 1, length: JSON.stringify(left).length };
+  assertEquals(sent.map(bodyOf), [[header, left], [{ type: "log", item_count: 1 }, left]]);
+  assertEquals(sent[0]!.meta.quantities, [["log_byte", header.length], ["log_item", 1]]);
+  const counted = (): number => metrics.read(METRICS.outcomes, "filtered", "release-version", "log_item");
+  assertEquals(counted(), 3);
+  for (const job of sent) source.retryLater(job, 1000, FAILED);
+  // Rules that changed since are not asked: what was decided stays.
+  admission.projects = filteringOf(["*"]);
+  await clock.advance(1000);
+  const again = await jobs();
+  assertEquals([again.map(bodyOf), counted()], [sent.map(bodyOf), 3]);
+  for (const job of again) source.settle(job, DELIVERED);
+  assertEquals(control.waitingRecords, 0);
+});
+
 const ROOT = "f".repeat(32);
 const TRACE = "0123456789abcdef0123456789abcdef";
 
