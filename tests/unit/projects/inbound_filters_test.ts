@@ -88,6 +88,42 @@ const ROWS: readonly Row[] = [
   ["csp, port", CSP, event({ "csp-report": { "blocked-uri": "https://only.test/" } }), null],
   ["csp, other", CSP, event({ "csp-report": { "blocked-uri": "https://good.test/" } }), null],
   ["csp without report", CSP, event({}), null],
+  [
+    "csp, an event made of a report",
+    CSP,
+    event({ type: "csp", csp: { blocked_uri: "http://evil.test" } }),
+    "invalid-csp",
+  ],
+  [
+    "csp, source file of such an event",
+    CSP,
+    event({ csp: { source_file: "http://evil.test/a" } }),
+    "invalid-csp",
+  ],
+  [
+    "csp, source file of the Reporting API",
+    CSP,
+    event({ body: { sourceFile: "http://evil.test/" } }),
+    "invalid-csp",
+  ],
+  [
+    "csp, the domain itself of a wildcard",
+    CSP,
+    event({ csp: { blocked_uri: "http://ads.test" } }),
+    "invalid-csp",
+  ],
+  ["csp, scheme and port", CSP, event({ csp: { blocked_uri: "https://only.test:8443/x" } }), "invalid-csp"],
+  ["csp, another scheme", CSP, event({ csp: { blocked_uri: "http://only.test:8443/x" } }), null],
+  ["csp, any case", CSP, event({ csp: { blocked_uri: "http://EVIL.test" } }), "invalid-csp"],
+  [
+    "csp, everything",
+    { csp: { disallowedSources: ["*"] } },
+    event({ csp: { blocked_uri: "self" } }),
+    "invalid-csp",
+  ],
+  ["clientIps, mapped address", IPS, { clientAddress: "::ffff:10.0.0.1" }, "ip-address"],
+  ["clientIps, no address", IPS, { clientAddress: "" }, null],
+  ["clientIps for sessions", IPS, { clientAddress: "10.9.9.9", kind: "session" }, "ip-address"],
   ["errorMessages, text", ERRORS, event({ message: "it is undefined here" }), "error-message"],
   [
     "errorMessages, logentry.formatted",
@@ -109,6 +145,29 @@ const ROWS: readonly Row[] = [
     "error-message",
   ],
   ["errorMessages, only a type", ERRORS, thrown({ type: "OnlyType", value: "" }), "error-message"],
+  [
+    "errorMessages, only a value",
+    { errorMessages: { patterns: ["only*"] } },
+    thrown({ value: "only this" }),
+    "error-message",
+  ],
+  [
+    "errorMessages, any case, alternatives",
+    { errorMessages: { patterns: ["{timeout,ABORT}*"] } },
+    event({
+      message: "aborted",
+    }),
+    "error-message",
+  ],
+  [
+    "errorMessages, the whole text",
+    { errorMessages: { patterns: ["undefined"] } },
+    event({
+      message: "undefined x",
+    }),
+    null,
+  ],
+  ["errorMessages, no message", { errorMessages: { patterns: ["*"] } }, event({}), null],
   ["errorMessages, type and value", ERRORS, thrown({ type: "OnlyType", value: "v" }), null],
   [
     "ignoreTransactions",
@@ -117,6 +176,20 @@ const ROWS: readonly Row[] = [
     "filtered-transaction",
   ],
   ["ignoreTransactions, other", IGNORE, event({ type: "transaction", transaction: "/api" }), null],
+  [
+    "ignoreTransactions without a name",
+    { ignoreTransactions: { ...on, patterns: ["*"] } },
+    event({
+      type: "transaction",
+    }),
+    null,
+  ],
+  [
+    "ignoreTransactions, any case",
+    IGNORE,
+    event({ type: "transaction", transaction: "/HEALTH" }),
+    "filtered-transaction",
+  ],
   ["ignoreTransactions, an error there", IGNORE, event({ transaction: "/healthz" }), null],
   [
     "ignoreTransactions off",
@@ -135,6 +208,16 @@ const ROWS: readonly Row[] = [
   ["localhost, file", LOCAL, page({ url: "file:///a/b.html" }), "localhost"],
   ["localhost, host", LOCAL, page({ url: "http://localhost:8080/" }), "localhost"],
   ["localhost, subdomain", LOCAL, page({ url: "http://shop.localhost/" }), "localhost"],
+  ["localhost, 127.0.0.1", LOCAL, page({ url: "http://127.0.0.1/" }), "localhost"],
+  ["localhost, another address of this machine", LOCAL, page({ url: "http://127.0.0.2/" }), null],
+  ["localhost, ends like it", LOCAL, page({ url: "http://localhost.example.com/" }), null],
+  ["localhost, a URL that is none", LOCAL, page({ url: "localhost", headers: { Host: "localhost" } }), null],
+  ["localhost, auto from elsewhere", LOCAL, event({ user: { ip_address: "{{auto}}" } }), null],
+  ["localhost, REMOTE_ADDR", LOCAL, page({ env: { REMOTE_ADDR: "127.0.0.1" } }), "localhost"],
+  ["localhost, X-Forwarded-For ::1", LOCAL, page({ headers: { "X-Forwarded-For": "::1" } }), "localhost"],
+  ["localhost, Host begins like it", LOCAL, page({ headers: { Host: "localhost.example.com" } }), null],
+  ["localhost, subdomain in Host", LOCAL, page({ headers: { Host: "a.localhost" } }), null],
+  ["localhost off", { localhost: { isEnabled: false } }, page({ url: "http://localhost/" }), null],
   ["localhost, other", LOCAL, page({ url: "http://notlocalhost/" }), null],
   ["localhost, X-Forwarded-For", LOCAL, page({ headers: [["X-Forwarded-For", "127.0.0.1"]] }), "localhost"],
   [
@@ -160,6 +243,23 @@ const ROWS: readonly Row[] = [
   ["releases, class, any case", RELEASES, event({ release: "APP@B" }), "release-version"],
   ["releases, other", RELEASES, event({ release: "2.0" }), null],
   ["releases, none", RELEASES, event({}), null],
+  ["releases, the whole text", { releases: { releases: ["1"] } }, event({ release: "1.0" }), null],
+  ["releases, of the trace when the event is not held", RELEASES, {
+    trace: { traceId: "a".repeat(32), publicKey: "b".repeat(32), release: "1.0" } as FilterSubject["trace"],
+  }, "release-version"],
+  ["releases without an entry", { releases: { releases: [] } }, event({ release: "1.0" }), null],
+  ["webCrawlers off", { webCrawlers: { isEnabled: false } }, agent("Googlebot"), null],
+  ["webCrawlers, no agent", CRAWLERS, event({}), null],
+  ["webCrawlers, spider", CRAWLERS, agent("web-spider; x"), "web-crawlers"],
+  ["webCrawlers, spider within a word", CRAWLERS, agent("spiderman"), null],
+  ["webCrawlers, ChatGPT-User exempt", CRAWLERS, agent("ChatGPT-User/1.0; +https://openai.com/bot"), null],
+  ["webCrawlers, Slackbot 2.0", CRAWLERS, agent("Slackbot 2.0"), "web-crawlers"],
+  [
+    "webCrawlers, the request's agent for an event without",
+    CRAWLERS,
+    { ...event({}), userAgent: "GPTBot" },
+    "web-crawlers",
+  ],
   ["webCrawlers", CRAWLERS, agent("Mozilla/5.0 (compatible; Googlebot/2.1; +http://x)"), "web-crawlers"],
   ["webCrawlers, bot at the end", CRAWLERS, agent("some bot"), "web-crawlers"],
   ["webCrawlers, bot within a word", CRAWLERS, agent("robotics 1.0"), null],
@@ -191,6 +291,106 @@ const filters = (settings: object) => new InboundFilters(filterSettingsDocument.
 for (const [what, settings, subject, reason] of ROWS) {
   Deno.test(`filter ${what}`, () => assertEquals(filters(settings).match(subjectOf(subject)), reason));
 }
+
+/** As the reference lists them; each as it may stand in a user agent. */
+const NAMED_CRAWLERS = [
+  "Mediapartners-Google",
+  "AdsBot-Google",
+  "Googlebot",
+  "FeedFetcher-Google",
+  "Storebot-Google",
+  "BingBot",
+  "BingPreview",
+  "Baiduspider",
+  "Slurp",
+  "Sogou",
+  "facebook",
+  "meta-externalagent",
+  "ia_archiver",
+  "bot/",
+  "bots ",
+  "spider)",
+  "Slack",
+  "Calypso AppCrawler",
+  "pingdom",
+  "lyticsbot",
+  "AWS Security Scanner",
+  "HubSpot Crawler",
+  "Bytespider",
+  "Better Uptime",
+  "Cloudflare-Healthchecks",
+  "GTmetrix",
+  "BrightEdgeOnCrawl",
+  "ELB-HealthChecker",
+  "naver.me/spd",
+  "ClaudeBot",
+  "CCBot",
+  "OAI-SearchBot",
+  "GPTBot",
+  "PerplexityBot",
+  "Applebot",
+  "DuckDuckBot",
+];
+
+Deno.test("filter webCrawlers knows every crawler by name, in any case", () => {
+  const filter = filters(CRAWLERS);
+  for (const name of NAMED_CRAWLERS.flatMap((name) => [name, name.toLowerCase(), name.toUpperCase()])) {
+    assertEquals([name, filter.match(subjectOf(agent(`Mozilla/5.0 (x; ${name}) y`)))], [
+      name,
+      "web-crawlers",
+    ]);
+  }
+});
+
+const EXTENSION_VALUES = [
+  "top.GLOBALS",
+  "originalCreateNotification",
+  "canvas.contentDocument",
+  "MyApp_RemoveAllHighlights",
+  "http://tt.epicplay.com",
+  "Can't find variable: ZiteReader",
+  "jigsaw is not defined",
+  "ComboSearch is not defined",
+  "http://loading.retry.widdit.com/",
+  "atomicFindClose",
+  "fb_xd_fragment",
+  "bmi_SafeAddOnload",
+  "EBCallBackMessageReceived",
+  "_gCrWeb",
+  "conduitPage",
+  "null is not an object (evaluating 'elt.parentNode')",
+  "plugin.setSuspendState is not a function",
+  "Extension context invalidated",
+  "webkit-masked-url:",
+  "can't access dead object",
+];
+const EXTENSION_SOURCES = [
+  "https://graph.facebook.com/a",
+  "https://connect.facebook.net/sdk.js",
+  "https://eatdifferent.com.woopra-ns.com/x",
+  "https://static.woopra.com/js/woopra.js",
+  "chrome://a",
+  "chrome-extension://a",
+  "moz-extension://a",
+  "safari-extension://a",
+  "safari-web-extension://a",
+  "webkit-masked-url://hidden/",
+  "http://127.0.0.1:4001/isrunning",
+  "https://webappstoolbarba.texthelp.com/x",
+  "https://metrics.itunes.apple.com.edgesuite.net/x",
+  "https://gc.kaspersky-labs.com/x",
+];
+
+Deno.test("filter browserExtensions knows every value and every source", () => {
+  const filter = filters(EXTENSIONS);
+  for (const value of EXTENSION_VALUES) {
+    const subject = subjectOf(thrown({ type: "Error", value: `Uncaught: ${value}!` }));
+    assertEquals([value, filter.match(subject)], [value, "browser-extensions"]);
+  }
+  for (const source of EXTENSION_SOURCES) {
+    assertEquals([source, filter.match(subjectOf(from(source)))], [source, "browser-extensions"]);
+  }
+});
 
 const CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)";
 const AGENTS = {
@@ -272,6 +472,50 @@ Deno.test("filters come in their order, the first reason wins", () => {
   const all = event({ release: "1.0", user: { ip_address: "::1" } }, { clientAddress: "10.0.0.1" });
   assertEquals(filter.match(subjectOf(all)), "ip-address");
   assertEquals(filter.match(subjectOf({ ...all, clientAddress: "1.1.1.1" })), "release-version");
+});
+
+Deno.test("filters come in Relay's order: what each hides shows once it is off", () => {
+  const settings: Record<string, object> = {
+    generic: { version: 1, filters: [{ id: "named", isEnabled: true, condition: { op: "and", inner: [] } }] },
+    csp: { disallowedSources: ["*"] },
+    clientIps: { blacklistedIps: ["10.0.0.0/8"] },
+    releases: { releases: ["*"] },
+    errorMessages: { patterns: ["*"] },
+    localhost: on,
+    browserExtensions: on,
+    legacyBrowsers: { ...on, options: ["default"] },
+    webCrawlers: on,
+    ignoreTransactions: { ...on, patterns: ["*"] },
+  };
+  const subject = subjectOf(event({
+    type: "transaction",
+    transaction: "/",
+    release: "1",
+    csp: { blocked_uri: "http://evil.test" },
+    message: "x",
+    user: { ip_address: "::1" },
+    exception: { values: [{ value: "top.GLOBALS" }] },
+    request: { headers: { "User-Agent": `${AGENTS.ie8} Googlebot` } },
+  }, { clientAddress: "10.0.0.1" }));
+  const reasons: (string | null)[] = [];
+  for (const name of Object.keys(settings)) {
+    reasons.push(filters(settings).match(subject));
+    delete settings[name];
+  }
+  reasons.push(filters(settings).match(subject));
+  assertEquals(reasons, [
+    "named",
+    "invalid-csp",
+    "ip-address",
+    "release-version",
+    "error-message",
+    "localhost",
+    "browser-extensions",
+    "legacy-browsers",
+    "web-crawlers",
+    "filtered-transaction",
+    null,
+  ]);
 });
 
 Deno.test("filters by address need no event, all others do", () => {

@@ -89,9 +89,9 @@ const decide = (rules: object[], options: { root?: object[]; nowMs?: number } = 
     root: new Sampler(parse({ version: 2, rules: options.root ?? rules })!),
   }, options.nowMs ?? 0);
 
+const at = Date.parse;
 const when = (op: string, name: string, value: unknown) => ({ condition: { op, name, value } });
 const range = (start: string | null, end: string | null) => ({ timeRange: { start, end } });
-const at = Date.parse;
 const DAY = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"] as const;
 const linear = (decayedValue: number) => ({ decayingFn: { type: "linear", decayedValue } });
 
@@ -122,11 +122,77 @@ const ROWS: readonly (readonly [string, object[], number, unknown])[] = [
     0,
     ["drop", 0, [1, 2, 3]],
   ],
+  [
+    "a minimum below the rate changes nothing",
+    [rule(1, "trace", minimum(0.2)), rule(2, "trace", rate(1))],
+    0,
+    [
+      "keep",
+      1,
+      [1, 2],
+    ],
+  ],
+  [
+    "a factor holds for the floor, too",
+    [rule(1, "trace", minimum(0.5)), rule(2, "trace", factor(2)), rule(3, "trace", rate(0.1))],
+    0,
+    ["keep", 1, [1, 2, 3]],
+  ],
+  ["what follows the rate is not asked", [rule(1, "trace", rate(1)), rule(2, "trace", factor(0))], 0, [
+    "keep",
+    1,
+    [
+      1,
+    ],
+  ]],
+  ["beyond 1 is 1", [rule(1, "trace", factor(10)), rule(2, "trace", rate(0.5))], 0, ["keep", 1, [1, 2]]],
   ["the end without a rate keeps", [rule(1, "trace", factor(0))], 0, "no_match"],
   ["condition false", [rule(1, "trace", rate(0), when("eq", "trace.environment", "dev"))], 0, "no_match"],
   ["condition true", [rule(1, "trace", rate(0), when("eq", "trace.environment", "prod"))], 0, ["drop", 0, [
     1,
   ]]],
+  [
+    "a rule whose condition is false counts for nothing",
+    [
+      rule(1, "trace", factor(0), when("eq", "trace.environment", "dev")),
+      rule(2, "trace", rate(1)),
+    ],
+    0,
+    ["keep", 1, [2]],
+  ],
+  [
+    "a rule out of time counts for nothing",
+    [
+      rule(1, "trace", factor(0), range(null, "1970-01-01T00:00:00Z")),
+      rule(2, "trace", rate(1)),
+    ],
+    0,
+    ["keep", 1, [2]],
+  ],
+  [
+    "factors of transaction rules hold for trace rules",
+    [
+      rule(1, "transaction", factor(0)),
+      rule(2, "trace", rate(1)),
+    ],
+    0,
+    ["drop", 0, [1, 2]],
+  ],
+  [
+    "a minimum of a transaction rule holds for trace rules",
+    [
+      rule(1, "transaction", minimum(1)),
+      rule(2, "trace", rate(0)),
+    ],
+    0,
+    ["keep", 1, [1, 2]],
+  ],
+  [
+    "transaction rule that does not match",
+    [rule(1, "transaction", rate(0), when("glob", "event.transaction", ["/b"]))],
+    0,
+    "no_match",
+  ],
   ["transaction rule", [rule(1, "transaction", rate(0), when("glob", "event.transaction", ["/A"]))], 0, [
     "drop",
     0,
@@ -140,6 +206,17 @@ const ROWS: readonly (readonly [string, object[], number, unknown])[] = [
   ]],
   ["start is inclusive", [rule(1, "trace", rate(0), range(...DAY))], at(DAY[0]), ["drop", 0, [1]]],
   ["end is exclusive", [rule(1, "trace", rate(0), range(...DAY))], at(DAY[1]), "no_match"],
+  ["after start", [rule(1, "trace", rate(0), range(DAY[0], null))], at(DAY[0]) + 1, ["drop", 0, [1]]],
+  ["before end", [rule(1, "trace", rate(0), range(null, DAY[1]))], at(DAY[1]) - 1, ["drop", 0, [1]]],
+  ["no range", [rule(1, "trace", rate(0), { timeRange: {} })], 0, ["drop", 0, [1]]],
+  [
+    "a constant decay",
+    [rule(1, "trace", rate(1), { ...range(...DAY), decayingFn: { type: "constant" } })],
+    at(
+      DAY[1],
+    ) - 1,
+    ["keep", 1, [1]],
+  ],
   ["before start", [rule(1, "trace", rate(0), range(DAY[0], null))], at(DAY[0]) - 1, "no_match"],
   ["linear decay, start", [rule(1, "trace", rate(1), { ...range(...DAY), ...linear(0) })], at(DAY[0]), [
     "keep",
@@ -153,6 +230,24 @@ const ROWS: readonly (readonly [string, object[], number, unknown])[] = [
       DAY[0],
     ),
     "no_match",
+  ],
+  [
+    "linear decay without a start is skipped",
+    [rule(1, "trace", rate(0), { ...range(null, DAY[1]), ...linear(0) })],
+    at(DAY[0]),
+    "no_match",
+  ],
+  [
+    "linear decay to the same value",
+    [rule(1, "trace", rate(1), { ...range(...DAY), ...linear(1) })],
+    at(DAY[1]) - 1,
+    ["keep", 1, [1]],
+  ],
+  [
+    "linear decay to nothing in particular is to 0",
+    [rule(1, "trace", rate(0), { ...range(...DAY), decayingFn: { type: "linear" } })],
+    at(DAY[0]),
+    ["drop", 0, [1]],
   ],
   [
     "linear decay without an end is skipped",
@@ -188,6 +283,44 @@ Deno.test("sampling: trace rules are the root project's, factors of the own proj
   assertEquals(decision, { kind: "keep", rate: 1, ruleIds: [1, 7] });
 });
 
+Deno.test("sampling: linear decay of a factor", () => {
+  const nowMs = at(DAY[0]) + (at(DAY[1]) - at(DAY[0])) / 4;
+  const decision = decide([
+    rule(1, "trace", factor(2), { ...range(...DAY), ...linear(1) }),
+    rule(2, "trace", rate(0.4)),
+  ], { nowMs });
+  assert(decision.kind !== "no_match");
+  assertAlmostEquals(decision.rate, 0.7);
+});
+
+/** Without what seeds them, rules of a type decide nothing. */
+const SEEDS = [
+  ["trace", { ...subject, trace: null }, "no_match"],
+  ["trace", { ...subject, eventId: null }, "drop"],
+  ["project", { ...subject, trace: null }, "no_match"],
+  ["transaction", { ...subject, eventId: null }, "no_match"],
+  ["transaction", { ...subject, trace: null }, "drop"],
+] as const;
+
+for (const [type, without, kind] of SEEDS) {
+  Deno.test(`sampling: a ${type} rule without ${without.trace ? "event id" : "trace"}: ${kind}`, () => {
+    const sampler = new Sampler(parse({ version: 2, rules: [rule(1, type, rate(0))] })!);
+    assertEquals(sample(without, { own: sampler, root: sampler }, 0).kind, kind);
+  });
+}
+
+Deno.test("sampling: over many traces a rate keeps its share, and each trace the same way", () => {
+  const sampler = new Sampler(parse({ version: 2, rules: [rule(1, "trace", rate(0.3))] })!);
+  const kindOf = (n: number): string => {
+    const id = `${(n * 2654435761 >>> 0).toString(16).padStart(8, "0")}${n.toString(16).padStart(24, "0")}`;
+    const of = { ...subject, trace: { ...subject.trace!, traceId: id } };
+    return sample(of, { own: null, root: sampler }, 0).kind;
+  };
+  const kinds = Array.from({ length: 10_000 }, (_, n) => kindOf(n));
+  assertEquals(Array.from({ length: 100 }, (_, n) => kindOf(n)), kinds.slice(0, 100));
+  assertAlmostEquals(kinds.filter((kind) => kind === "keep").length / 10_000, 0.3, 0.02);
+});
+
 Deno.test("sampling: trace rules are seeded by the trace, transaction rules by the event", () => {
   for (const [type, seed] of [["trace", TRACE], ["transaction", EVENT]] as const) {
     const r = randomOf(seed);
@@ -207,6 +340,11 @@ const CONFIGS: readonly (readonly [string, unknown, number | null])[] = [
     rulesV2: [rule(1, "trace", rate(0))],
   }, 1],
   ["no version takes rulesV2", { rulesV2: [rule(1, "trace", rate(0))] }, 1],
+  [
+    "older name of no version",
+    { rules: [rule(1, "trace", rate(0))], rulesV2: [rule(2, "trace", rate(0))] },
+    2,
+  ],
   ["version 3", { version: 3, rules: "unheard of" }, null],
   ["unknown rule type", { version: 2, rules: [rule(1, "span", rate(0))] }, null],
   ["unknown value type", { version: 2, rules: [rule(1, "trace", { type: "reservoir", limit: 2 })] }, null],
@@ -243,6 +381,9 @@ for (
     [[1500, 1599, 3000, 4999], "Sampled:1500,3000"],
     [[5000, 999, 1500], "Sampled:1500,0"],
     [[1006], "Sampled:0"],
+    [[1001, 1002, 1003], "Sampled:1001,1002,1003"],
+    [[1399, 1600, 2999], "Sampled:0"],
+    [[1000, 1000, 3001, 4000], "Sampled:1000,3000"],
   ] as const
 ) {
   Deno.test(`sampling reason of rules ${ids}`, () => assertEquals(sampledReason(ids), reason));
@@ -267,6 +408,21 @@ const CONTEXTS: readonly (readonly [string, unknown, Record<string, unknown> | n
   ["nested user", { ...CONTEXT, user: { id: "i", segment: "s" } }, { userId: "i", userSegment: "s" }],
   ["sampled as text", { ...CONTEXT, sampled: "true" }, { traceId: TRACE }],
   ["a sample rate that is a number", { ...CONTEXT, sample_rate: 0.5 }, null],
+  ["sampled as a flag", { ...CONTEXT, sampled: false }, { traceId: TRACE }],
+  ["sampled as a number", { ...CONTEXT, sampled: 1 }, null],
+  ["a sample rate that is no number", { ...CONTEXT, sample_rate: "half" }, null],
+  ["a sample rate below 0", { ...CONTEXT, sample_rate: "-1" }, null],
+  ["an empty sample rate", { ...CONTEXT, sample_rate: "" }, null],
+  ["transaction before segment_name", { ...CONTEXT, transaction: "t", segment_name: "s" }, {
+    transaction: "t",
+  }],
+  ["user_id before the nested one", { ...CONTEXT, user_id: "u", user: { id: "i" } }, { userId: "u" }],
+  ["a nested user that is none", { ...CONTEXT, user: "x" }, { userId: null }],
+  ["replay_id", { ...CONTEXT, replay_id: "r" }, { replayId: "r" }],
+  ["null for what is not known", { ...CONTEXT, release: null, environment: null }, { release: null }],
+  ["others", { ...CONTEXT, org_id: "1", sample_rand: "0.1" }, { traceId: TRACE }],
+  ["a key that is no key", { ...CONTEXT, public_key: "b" }, null],
+  ["a trace id that is none", { ...CONTEXT, trace_id: "x" }, null],
   ["no key", { trace_id: TRACE }, null],
   ["no trace id", { public_key: "b".repeat(32) }, null],
   ["a release that is no text", { ...CONTEXT, release: 1 }, null],
