@@ -2,8 +2,8 @@
  * What inbound filters take out of an envelope: events with what depends on them, replays as a whole, sessions, and of
  * spans, logs and metrics those that a filter matches, one by one.
  *
- * Nothing is parsed that no filter reads. What cannot be read (because it is no JSON, or its envelope too large to be
- * held) is asked for what the request says, and passes otherwise.
+ * Nothing is parsed that no filter reads. What cannot be read (because it is no JSON, or too large, or its envelope too
+ * large to be held) is asked for what the request says, and passes otherwise.
  */
 import { elementExtents, keepElements } from "../../protocol/item_container.ts";
 import type { EnvelopeItem } from "../../protocol/envelope.ts";
@@ -20,8 +20,9 @@ import type { InboundFilters } from "./inbound_filters.ts";
 const REPLAY: ReadonlySet<string> = new Set(["replay_event", "replay_recording", "replay_video"]);
 /** Items of parts, each of which is asked for itself. */
 const PARTS: ReadonlySet<string> = new Set<FilteredKind>(["span", "log", "trace_metric"]);
-/** Longest container that is read; what clients gather is far shorter. */
+/** Longest container that is read, and most parts it may have: SDKs gather up to a thousand, and each costs some 10 µs. */
 const CONTAINER_BYTES_MAX = 1024 * 1024;
+const CONTAINER_PARTS_MAX = 2000;
 
 /** Asks the filters of a project about all items of an envelope. */
 export function filterItems(policed: PolicedEnvelope, filters: InboundFilters): ItemVerdict {
@@ -61,7 +62,8 @@ class ItemFilter {
 
   /** Of an item with many parts those that no filter matches are left. */
   #ofParts(kind: FilteredKind, item: EnvelopeItem): string | ItemCut | null {
-    const isLong = item.payloadEnd - item.payloadStart > CONTAINER_BYTES_MAX;
+    const isLong = item.payloadEnd - item.payloadStart > CONTAINER_BYTES_MAX ||
+      (item.headers.item_count ?? 0) > CONTAINER_PARTS_MAX;
     const record = isLong ? null : this.#read(kind, item);
     const parts = record?.items;
     if (!Array.isArray(parts)) return this.#ofPart(kind, record);

@@ -1,5 +1,6 @@
 /** What inbound filters take out of whole envelopes, by kind of item: control reference, section 7. */
 import { assertEquals } from "@std/assert";
+import fc from "fast-check";
 import { concatBytes, fromUtf8, utf8 } from "../../../src/core/bytes.ts";
 import { filterItems } from "../../../src/projects/filters/filter_items.ts";
 import { filterSettingsDocument } from "../../../src/projects/filters/filter_settings.ts";
@@ -19,7 +20,8 @@ const IGNORED = { ignoreTransactions: { ...on, patterns: ["/health*"] } };
 const generic = (condition: object) => ({
   generic: { version: 1, filters: [{ id: "named", isEnabled: true, condition }] },
 });
-const eq = (name: string, value: unknown) => generic({ op: "eq", name, value });
+const eqOf = (name: string, value: unknown) => ({ op: "eq", name, value });
+const eq = (name: string, value: unknown) => generic(eqOf(name, value));
 
 interface Sent {
   readonly type: string;
@@ -340,9 +342,57 @@ Deno.test("filtered items: the release of the trace stands for an event that was
   assertEquals(kept.map(({ type }) => type.type), ["log"]);
 });
 
-Deno.test("filtered items: containers of more than a MiB are not read", () => {
-  const logs = [attributes({ "sentry.release": "1.0" }), { body: "x".repeat(1024 * 1024) }];
-  assertEquals(verdictOf(RELEASES, [container("log", logs)]).left, ["log"]);
+Deno.test("filtered items: containers of more than a MiB, or of 2000 parts, are not read", () => {
+  const log = attributes({ "sentry.release": "1.0" });
+  assertEquals(verdictOf(RELEASES, [container("log", [log, { body: "x".repeat(1024 * 1024) }])]).left, [
+    "log",
+  ]);
+  assertEquals(verdictOf(RELEASES, [container("log", Array(2000).fill(log))]).left, []);
+  assertEquals(verdictOf(RELEASES, [container("log", Array(2001).fill(log))]).left, ["log"]);
+});
+
+Deno.test("filtered items: whatever a container holds, each part is kept or counted once, and the rest stays as it was", () => {
+  const settings = {
+    ...RELEASES,
+    ...BROWSERS,
+    ...CRAWLERS,
+    ...LOCAL,
+    ...IGNORED,
+    ...generic({
+      op: "or",
+      inner: [eqOf("log.body", "x"), eqOf("span.name", "x"), eqOf("log.attributes.a.value", "x")],
+    }),
+  };
+  const text = fc.constantFrom("x", "1.0", "2.0", OLD, BOT, "/health", "http://localhost/", "::1");
+  const value = fc.oneof(text, fc.jsonValue(), fc.record({ value: fc.oneof(text, fc.jsonValue()) }));
+  const names = fc.constantFrom(
+    "sentry.release",
+    "release",
+    "user_agent.original",
+    "sentry.browser.name",
+    "sentry.browser.version",
+    "sentry.segment.name",
+    "url.full",
+    "client.address",
+    "a",
+  );
+  const map = fc.oneof(fc.dictionary(names, value), fc.jsonValue());
+  const part = fc.oneof(
+    fc.record({ body: text, name: text, attributes: map, data: map }, { requiredKeys: [] }),
+    fc.jsonValue(),
+  );
+  const type = fc.constantFrom("log", "span", "trace_metric");
+  fc.assert(fc.property(type, fc.array(part, { minLength: 1, maxLength: 6 }), (type, parts) => {
+    const { verdict } = verdictOf(settings, [container(type, parts)]);
+    const [left] = verdict.kept;
+    const category = ({ log: "log_item", span: "span", trace_metric: "trace_metric" } as const)[type]!;
+    const dropped = verdict.dropped.filter((quantity) => quantity.category === category)
+      .reduce((sum, { quantity }) => sum + quantity, 0);
+    assertEquals(dropped + (left?.headers.item_count ?? 0), parts.length);
+    if (!left?.rest) return;
+    const expected = { version: 2, items: left.rest.elements.map((index) => parts[index]) };
+    assertEquals(fromUtf8(left.rest.payload), JSON.stringify(expected));
+  }));
 });
 
 for (const capture of ["browser-v11.logs", "node-v11.span-stream", "browser-v11.metrics"]) {
