@@ -1,6 +1,6 @@
 /** Records that are never held whole: through a real node, on both engines, with a bound on its memory. */
 import { assert, assertEquals } from "@std/assert";
-import { LargeEnvelope, postLarge } from "../support/large_post.ts";
+import { LargeEnvelope, LargeReport, postLarge } from "../support/large_post.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { SinkUpstream } from "../support/sink_upstream.ts";
@@ -9,6 +9,7 @@ import { until } from "../support/until.ts";
 const MIB = 1024 * 1024;
 /** Less than the one body, and well below what the many are together; `deno task bench:large` has figures. */
 const GROWN_BY_ONE_MAX = 190 * MIB;
+const GROWN_BY_REPORT_MAX = 140 * MIB;
 const GROWN_BY_MANY_MAX = 320 * MIB;
 const MANY = 60;
 const MANY_BYTES = 8 * MIB;
@@ -47,6 +48,22 @@ for (const exposure of EXPOSURES) {
     await until("the body is removed", async () => (await bodies(node)).length === 0);
   });
 
+  Deno.test(`large: ${exposure}: a crash report of 150 MiB arrives upstream as an envelope, in bounded memory`, async () => {
+    await using upstream = new SinkUpstream();
+    const spool = { envelopes: { max_disk_size: "4GiB" } };
+    const listener = { exposure, body_memory: "1MiB" };
+    const config = { listener, http: { encoding: "identity" }, spool };
+    await using node = await NodeProcess.start({ upstream: upstream.url, config });
+    const before = await peakBytes(node);
+    const report = new LargeReport(1, 150 * MIB);
+    assertEquals(await postLarge(node.port, report), 200);
+    await upstream.count(1);
+    assertEquals(upstream.received, [{ bytes: report.envelopeBytes, crc: report.crc, encoding: "" }]);
+    const grown = await peakBytes(node) - before;
+    assert(grown < GROWN_BY_REPORT_MAX, `${grown}`);
+    await until("the body is removed", async () => (await bodies(node)).length === 0);
+  });
+
   Deno.test(`large: ${exposure}: many uploads at once stay within a bound`, async () => {
     await using upstream = new SinkUpstream();
     const spool = { envelopes: { max_disk_size: "4GiB" } };
@@ -74,8 +91,13 @@ Deno.test("large: kill -9 during uploads leaves nothing behind and loses nothing
   const whole = [1, 2, 3].map((n) => new LargeEnvelope(n, 3 * MIB));
   for (const envelope of whole) assertEquals(await postLarge(node.port, envelope), 200);
   let sent = 0;
+  const reports = [7, 8].map((n) => new LargeReport(n, 3 * MIB));
+  for (const report of reports) assertEquals(await postLarge(node.port, report), 200);
   const halves = [4, 5, 6].map((n) =>
-    postLarge(node.port, new LargeEnvelope(n, 8 * MIB), { stopAfter: 4 * MIB, onSent: () => sent++ })
+    postLarge(node.port, n === 6 ? new LargeReport(n, 8 * MIB) : new LargeEnvelope(n, 8 * MIB), {
+      stopAfter: 4 * MIB,
+      onSent: () => sent++,
+    })
   );
   await until(
     "the halves are on disk",
@@ -89,7 +111,7 @@ Deno.test("large: kill -9 during uploads leaves nothing behind and loses nothing
   assertEquals((await bodies(node)).filter((name) => name.endsWith(".part")), []);
   upstream.up();
   await upstream.until(() =>
-    whole.every(({ seed }) => upstream.accepted(seed.toString(16).padStart(32, "0")))
+    [...whole, ...reports].every(({ seed }) => upstream.accepted(seed.toString(16).padStart(32, "0")))
   );
   await until("nothing is left", async () => (await bodies(node)).length === 0);
 });

@@ -17,7 +17,12 @@ import type { IncomingRequest } from "../../../src/listener/incoming_request.ts"
 import { LargeStream } from "../../../src/listener/large_stream.ts";
 import type { Endpoint } from "../../../src/listener/routes.ts";
 import type { IngestionDeps } from "../../../src/listener/submission.ts";
-import { buildEnvelope, parseEnvelope } from "../../../src/protocol/envelope.ts";
+import {
+  buildEnvelope,
+  type EnvelopeItem,
+  parseEnvelope,
+  type ScannedEnvelope,
+} from "../../../src/protocol/envelope.ts";
 import { encodeFormData } from "../../../src/protocol/form_data.ts";
 import { DEFAULT_ITEM_LIMITS } from "../../../src/protocol/item_limits.ts";
 import { RequestError } from "../../../src/protocol/request_error.ts";
@@ -113,6 +118,11 @@ async function run(upload: Upload, next?: () => number): Promise<Result> {
   let wasHeld = true;
   const { openLarge } = FakeIngress.prototype;
   ingress.openLarge = async () => (wasHeld = false, await openLarge.call(ingress));
+  const { submitLarge } = FakeIngress.prototype;
+  let scanned: ScannedEnvelope | null = null;
+  ingress.submitLarge = (
+    submission,
+  ) => (scanned = submission.envelope, submitLarge.call(ingress, submission));
   const endpoint: Endpoint = ENDPOINTS[upload.endpoint](deps);
   const headers = {
     "content-type": upload.contentType,
@@ -136,7 +146,24 @@ async function run(upload: Upload, next?: () => number): Promise<Result> {
   assertEquals(others, []);
   const stored = submission ? concatBytes(submission.body) : null;
   if (submission) assertEquals(parseEnvelope(stored!).eventId, submission.meta.eventId);
+  if (scanned) assertSame(scanned, stored!);
   return { status: answer.status, body: String(answer.body ?? ""), stored, wasHeld };
+}
+
+/** What is handed inwards about an envelope must be what a parser says of it. */
+function assertSame(scanned: ScannedEnvelope, stored: Uint8Array): void {
+  const { bytes: _, items, ...head } = parseEnvelope(stored);
+  const { bytes: none, items: written, payloads, length, endsInHeader, ...writtenHead } = scanned;
+  assertEquals([none.length, length, endsInHeader, writtenHead], [0, stored.length, false, head]);
+  const plain = ({ type, headers, start, payloadStart, payloadEnd, end }: EnvelopeItem) => [
+    type.type,
+    headers,
+    [start, payloadStart, payloadEnd, end],
+  ];
+  assertEquals(written.map(plain), items.map(plain));
+  for (const [item, payload] of payloads) {
+    assertEquals(stored.subarray(item.payloadStart, item.payloadEnd), payload);
+  }
 }
 
 /** The same with ids that were made up left out. */
