@@ -83,6 +83,11 @@ export class ForwardTarget {
     return this.#reach.outage;
   }
 
+  /** Whether it is left alone because it could not be reached. */
+  get isHeld(): boolean {
+    return this.#reach.isHeld;
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }

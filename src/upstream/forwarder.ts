@@ -24,6 +24,8 @@
  *
  * While no upstream is ready nothing is pulled. While one of several is not, a few of its records wait here, and then the
  * projects whose records would be next are passed over ({@link ForwardSource.postpone}), so that it holds nobody else up.
+ * Records with bodies of their own files do not wait here for an upstream that cannot be reached: they have taken turns
+ * that such records for other upstreams need.
  *
  * Stop: pulling ends, requests under way have the grace time to finish, then they are given up. Their records are not
  * settled, so they are sent again after the next start.
@@ -235,18 +237,30 @@ export class Forwarder<Job extends ForwardJob = ForwardJob> {
   }
 
   #wait(job: Job, target: ForwardTarget): void {
-    const waiting = this.#waiting.get(target);
-    if (waiting === undefined) this.#waiting.set(target, [job]);
-    else if (waiting.length < WAITING_MAX) waiting.push(job);
-    else {
-      this.#postponed.add(target.name);
-      this.#o.source.postpone(job, target.name);
+    const waiting = this.#waiting.get(target) ?? [];
+    this.#waiting.set(target, waiting);
+    const mayWait = waiting.length < WAITING_MAX && !(job.stream && target.isHeld);
+    if (mayWait) waiting.push(job);
+    else this.#postpone(job, target);
+  }
+
+  #postpone(job: Job, target: ForwardTarget): void {
+    this.#postponed.add(target.name);
+    this.#o.source.postpone(job, target.name);
+  }
+
+  /** Gives the large records back that wait for an upstream that cannot be reached any more. */
+  #postponeLarge(waiting: Job[], target: ForwardTarget): void {
+    for (const job of waiting.filter(({ stream }) => stream)) {
+      waiting.splice(waiting.indexOf(job), 1);
+      this.#postpone(job, target);
     }
   }
 
   #sendWaiting(nowMs: number): void {
     const { timing, permits, source } = this.#o;
     for (const [target, waiting] of this.#waiting) {
+      if (target.isHeld) this.#postponeLarge(waiting, target);
       while (waiting.length > 0 && !this.#isHeld && target.readyAtMs(nowMs) <= nowMs) {
         if (this.#inFlight >= timing.maxConcurrent || permits?.tryTake() === false) return;
         void this.#forward(waiting.shift()!, target);

@@ -1,9 +1,12 @@
 /** Routes by organisation: records, uploads and whatever else a project's key asks for go the same way. */
 import { assertEquals } from "@std/assert";
+import { METRICS } from "../../src/telemetry/catalogue.ts";
+import { LargeEnvelope, postLarge } from "../support/large_post.ts";
 import { startNode } from "../support/node_fixture.ts";
 import { TEST_KEY } from "../support/node_process.ts";
 import { postEvent } from "../support/post_event.ts";
 import { type Behaviour, ScriptedUpstream, type UpstreamCall } from "../support/scripted_upstream.ts";
+import { SinkUpstream } from "../support/sink_upstream.ts";
 import { until } from "../support/until.ts";
 
 const OTHER_KEY = "b".repeat(32);
@@ -12,6 +15,7 @@ const OTHERS = /^\/api\/(?:\d+\/(?:upload|unknown)\/|0\/organizations\/)/;
 const TUS = { "tus-resumable": "1.0.0" };
 const CHUNK = { ...TUS, "content-type": "application/offset+octet-stream", "upload-offset": "0" };
 
+const range = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 const project = (key: string, organizationId: number) =>
   JSON.stringify({ organizationId, publicKeys: [{ publicKey: key }] });
 
@@ -77,4 +81,38 @@ Deno.test("routes: an organisation's records and uploads go to its upstream, oth
     `GET /api/1/unknown/?${key}`,
     "GET /api/2/unknown/",
   ]);
+});
+
+Deno.test("routes: large records for an upstream that is down leave their turns to those for others", async () => {
+  await using well = new SinkUpstream();
+  const down = ScriptedUpstream.start();
+  await using _ = down;
+  await down.down();
+  const config = {
+    "upstreams": { down: { url: down.url } },
+    "upstream_routes": [{ keys: [TEST_KEY], to: "down" }],
+    // Two of these are for large records.
+    "limits.max_concurrent_requests": 8,
+    "http.retry_delay": "100ms",
+    "http.outage_grace_period": "100ms",
+    "http.max_retry_interval": "200ms",
+  };
+  await using node = await startNode({ upstream: well.url, config });
+  const { port } = new URL(node.url);
+  const late = range(6).map((n) => new LargeEnvelope(n + 1, 1_200_000));
+  for (const envelope of late) assertEquals(await postLarge(Number(port), envelope), 200);
+  const { metrics } = node.node;
+  await until("it is known to be down", () => metrics.read(METRICS.upstreamOutage) === 1);
+
+  for (const n of range(4)) {
+    const envelope = new LargeEnvelope(n + 100, 1_200_000);
+    const body = new Blob([...envelope.pieces()].map((piece) => piece.slice()));
+    const url = `${node.url}/api/1/envelope/?sentry_key=${OTHER_KEY}`;
+    const answer = await fetch(url, { method: "POST", body });
+    await answer.body?.cancel();
+    assertEquals(answer.status, 200);
+  }
+  await until("those for the other upstream arrive", () => well.received.length === 4);
+  down.up();
+  await until("all arrive", () => down.requests.length >= late.length);
 });
