@@ -67,9 +67,7 @@ export class WaitingRecords {
 
   /** Lets a record wait for the state of the project its trace began in; false when it is not to wait any longer. */
   awaitRoot(key: string, record: Omit<ParkedRecord, "dueMs">, nowMs: number): boolean {
-    const isWaiting = this.#roots.add(key, record, nowMs);
-    if (isWaiting) this.#holdIfMany(record.projectHash);
-    return isWaiting;
+    return this.#roots.add(key, record, nowMs);
   }
 
   /** Lets go on what waited for roots that are no longer pending; the other keys are passed to `onPending`. */
@@ -111,8 +109,7 @@ export class WaitingRecords {
   }
 
   #countOf(projectHash: number): number {
-    return this.#parked.countOf(projectHash) + this.large.countOf(projectHash) +
-      this.#roots.countOf(projectHash);
+    return this.#parked.countOf(projectHash) + this.large.countOf(projectHash);
   }
 
   #holdIfMany(projectHash: number): void {

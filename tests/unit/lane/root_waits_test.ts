@@ -36,6 +36,20 @@ Deno.test("RootWaits: the first record starts the time; after it the root is not
   assertEquals(waits.add("a", record(1, 2), 60_003), true);
 });
 
+Deno.test("RootWaits: so many of a project wait, and so many of all; what comes on top does not", () => {
+  const waits = new RootWaits();
+  let waiting = 0;
+  for (let project = 0; project < 13; project++) {
+    let own = 0;
+    while (waits.add("a", record(project, own), 0)) own++;
+    assertEquals(own, Math.min(4096, 50_000 - waiting));
+    waiting += own;
+  }
+  assertEquals([waiting, waits.size], [50_000, 50_000]);
+  assertEquals(waits.takeKnown(() => false, nobody).length, 50_000);
+  assertEquals([waits.size, waits.add("a", record(0, 0), 0)], [0, true]);
+});
+
 Deno.test("RootWaits: beyond ten thousand roots nothing waits for more", () => {
   const waits = new RootWaits();
   for (let n = 0; n < 10_000; n++) assertEquals(waits.add(`root ${n}`, record(n, n), n), true);
