@@ -5,7 +5,8 @@
  * Each step is told by the first bytes of what the step before lets through, so a dump is a chain of sinks that grows as
  * these bytes come.
  */
-import { concatBytes, fromUtf8 } from "../core/bytes.ts";
+import { ByteBuffer } from "../core/byte_buffer.ts";
+import { fromUtf8 } from "../core/bytes.ts";
 import { EMBEDDED_BOUNDARY_MAX, embeddedBoundary } from "../protocol/multipart.ts";
 import { MultipartScanner, type PartEvent } from "../protocol/multipart_scanner.ts";
 import { RequestError } from "../protocol/request_error.ts";
@@ -54,34 +55,30 @@ function invalidMinidump(): RequestError {
 
 /** Goes where its first bytes say, or all of them when there are fewer. */
 class ChosenSink implements ByteSink {
-  #head: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #head = new ByteBuffer();
   #sink: ByteSink | null = null;
 
   constructor(readonly bytesMin: number, readonly choose: (head: Uint8Array) => ByteSink) {}
 
   async write(chunk: Uint8Array): Promise<void> {
-    if (this.#sink !== null) return await this.#sink.write(chunk);
-    this.#bytes += chunk.length;
-    if (this.#bytes < this.bytesMin) this.#head.push(chunk.slice());
-    else await this.#decide([...this.#head, chunk]);
+    const missing = this.bytesMin - this.#head.length;
+    if (missing > 0) this.#head.append(chunk.subarray(0, missing));
+    if (chunk.length < missing) return;
+    await (this.#sink ?? await this.#decide()).write(chunk.subarray(Math.max(0, missing)));
   }
 
   async end(): Promise<void> {
-    const sink = this.#sink ?? await this.#decide(this.#head);
-    await sink.end();
+    await (this.#sink ?? await this.#decide()).end();
   }
 
   async destroy(): Promise<void> {
     await this.#sink?.destroy();
   }
 
-  async #decide(chunks: readonly Uint8Array[]): Promise<ByteSink> {
-    const head = concatBytes(chunks);
-    this.#head = [];
-    const sink = this.#sink = this.choose(head);
-    if (head.length > 0) await sink.write(head);
-    return sink;
+  async #decide(): Promise<ByteSink> {
+    this.#sink = this.choose(this.#head.bytes);
+    await this.#sink.write(this.#head.bytes);
+    return this.#sink;
   }
 }
 

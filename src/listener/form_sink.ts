@@ -4,7 +4,7 @@
  *
  * Limits: those of attachments. Fields are held to the end, within the memory of all bodies.
  */
-import { concatBytes, fromUtf8 } from "../core/bytes.ts";
+import { fromUtf8 } from "../core/bytes.ts";
 import { encodeFormData, type FormField } from "../protocol/form_data.ts";
 import type { PartHead } from "../protocol/multipart.ts";
 import {
@@ -18,6 +18,7 @@ import { MultipartScanner, type PartEvent } from "../protocol/multipart_scanner.
 import type { BodyBudget } from "./body_budget.ts";
 import type { ByteSink } from "./byte_sink.ts";
 import type { EnvelopeWriter } from "./envelope_writer.ts";
+import { HeldBytes } from "./held_bytes.ts";
 import { queueFailed } from "./refusals.ts";
 
 /** Options of {@link FormSink}. */
@@ -97,27 +98,26 @@ export class FormSink implements ByteSink {
 
 /** Holds bytes until they are all there. */
 export class HeldPart implements ByteSink {
-  readonly #chunks: Uint8Array[] = [];
-  #held = 0;
+  readonly #held: HeldBytes;
+  readonly #done: (bytes: Uint8Array) => void;
 
   /** @param done what to do with them; they count in `budget` until the sink is destroyed */
-  constructor(readonly budget: BodyBudget, readonly done: (bytes: Uint8Array) => void) {}
+  constructor(budget: BodyBudget, done: (bytes: Uint8Array) => void) {
+    this.#held = new HeldBytes(budget);
+    this.#done = done;
+  }
 
   write(chunk: Uint8Array): Promise<void> {
-    if (!this.budget.take(chunk.length)) return Promise.reject(queueFailed());
-    this.#held += chunk.length;
-    this.#chunks.push(chunk.slice());
-    return Promise.resolve();
+    return this.#held.append(chunk) ? Promise.resolve() : Promise.reject(queueFailed());
   }
 
   end(): Promise<void> {
-    this.done(concatBytes(this.#chunks));
+    this.#done(this.#held.bytes);
     return Promise.resolve();
   }
 
   destroy(): Promise<void> {
-    this.budget.release(this.#held);
-    this.#held = 0;
+    this.#held.release();
     return Promise.resolve();
   }
 }

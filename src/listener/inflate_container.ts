@@ -11,7 +11,6 @@
  * told to.
  */
 import xz from "xz-decompress";
-import { concatBytes } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { Bzip2Error, decodeBzip2 } from "../protocol/bzip2.ts";
 import { RequestError } from "../protocol/request_error.ts";
@@ -19,6 +18,7 @@ import { HAS_ZSTD } from "../protocol/zstd.ts";
 import type { BodyBudget } from "./body_budget.ts";
 import type { ByteSink } from "./byte_sink.ts";
 import { decodeSink } from "./decode_sink.ts";
+import { HeldBytes } from "./held_bytes.ts";
 import { lengthExceeded, queueFailed } from "./refusals.ts";
 
 /** Compressed file formats. */
@@ -85,26 +85,23 @@ function rethrow(error: unknown): never {
 }
 
 class HeldFile implements ByteSink {
-  #chunks: Uint8Array[] = [];
-  #held = 0;
+  readonly #held: HeldBytes;
 
   constructor(
     readonly container: "xz" | "bzip2",
     readonly into: ByteSink,
     readonly o: InflateOptions,
-  ) {}
+  ) {
+    this.#held = new HeldBytes(o.budget);
+  }
 
   write(chunk: Uint8Array): Promise<void> {
-    if (!this.o.budget.take(chunk.length)) return Promise.reject(queueFailed());
-    this.#held += chunk.length;
-    this.#chunks.push(chunk.slice());
-    return Promise.resolve();
+    return this.#held.append(chunk) ? Promise.resolve() : Promise.reject(queueFailed());
   }
 
   async end(): Promise<void> {
     const { limit, clock } = this.o;
-    const bytes = concatBytes(this.#chunks);
-    this.#chunks = [];
+    const { bytes } = this.#held;
     let total = 0;
     let busySinceMs = clock.monotonic();
     for await (const chunk of this.container === "xz" ? xzChunks(bytes) : bzip2Chunks(bytes)) {
@@ -119,8 +116,7 @@ class HeldFile implements ByteSink {
   }
 
   async destroy(): Promise<void> {
-    this.o.budget.release(this.#held);
-    [this.#held, this.#chunks] = [0, []];
+    this.#held.release();
     await this.into.destroy();
   }
 }

@@ -9,10 +9,11 @@
 import { EnvelopeScanner } from "../protocol/envelope.ts";
 import { totalQuantities } from "../protocol/item_type.ts";
 import type { Answer } from "./answer.ts";
-import { decodeSink } from "./decode_sink.ts";
+import type { ByteSink } from "./byte_sink.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
 import { intoSpool } from "./into_spool.ts";
 import type { LargeStream } from "./large_stream.ts";
+import { pour } from "./pour.ts";
 import { requestOrigin } from "./sender_meta.ts";
 import { relaySignature } from "./sender.ts";
 import { type IngestionDeps, type Sender, submitScanned } from "./submission.ts";
@@ -56,39 +57,36 @@ export async function submitLargeEnvelope(
       throw error;
     }
   };
+  const { encoding } = stream;
   // That it decodes to too much comes before what it decodes to, as in a Relay, which decodes first.
   let fault: unknown = null;
   const scan = (chunk: Uint8Array): void => {
     try {
       if (fault === null) scanner.push(chunk);
     } catch (error) {
+      if (encoding === "") throw error;
       fault = error;
     }
   };
-  const { encoding } = stream;
-  const budget = deps.bodies.budget;
-  const decoder = encoding === "" ? null : decodeSink(encoding, { limit, budget, take: scan });
+  const sink: ByteSink = {
+    write: (chunk) =>
+      Promise.try(() => {
+        scan(chunk);
+        screen();
+      }),
+    end: () => fault === null ? Promise.resolve() : Promise.reject(fault),
+    destroy: () => Promise.resolve(),
+  };
   const scope = () => ({
     key: sender?.auth.key ?? "",
     projectId: sender?.projectId ?? "",
     quantities: totalQuantities(scanner.items),
   });
-  try {
-    return await intoSpool(deps, request, scope, async (upload) => {
-      for await (const piece of stream.pieces()) {
-        await upload.write([piece]);
-        if (decoder) await decoder.write(piece);
-        else scanner.push(piece);
-        screen();
-      }
-      await decoder?.end();
-      screen();
-      if (fault !== null) throw fault;
-      const envelope = scanner.finish();
-      sender ??= senderOf(scanner.firstLine);
-      return await submitScanned(deps, request, sender, { envelope, upload, encoding });
-    });
-  } finally {
-    await decoder?.destroy();
-  }
+  return await intoSpool(deps, request, scope, async (upload) => {
+    const onPiece = (piece: Uint8Array): Promise<void> => upload.write([piece]);
+    await pour(stream, sink, { limit, budget: deps.bodies.budget, onPiece });
+    const envelope = scanner.finish();
+    sender ??= senderOf(scanner.firstLine);
+    return await submitScanned(deps, request, sender, { envelope, upload, encoding });
+  });
 }

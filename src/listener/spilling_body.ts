@@ -7,6 +7,7 @@
  */
 import type { LargeUpload } from "../spool/large_upload.ts";
 import type { BodyBudget } from "./body_budget.ts";
+import { HeldBytes } from "./held_bytes.ts";
 
 /** Options of {@link SpillingBody}. */
 export interface SpillingBodyOptions {
@@ -17,17 +18,16 @@ export interface SpillingBodyOptions {
   readonly open: () => Promise<LargeUpload>;
 }
 
-const FIRST_BYTES = 4096;
-
 /** A body being written; it has one owner, who makes one call after the other. */
 export class SpillingBody {
   readonly #o: SpillingBodyOptions;
-  #held = new Uint8Array(0);
+  readonly #held: HeldBytes;
   #bytes = 0;
   #upload: LargeUpload | null = null;
 
   constructor(options: SpillingBodyOptions) {
     this.#o = options;
+    this.#held = new HeldBytes(options.budget);
   }
 
   /** Bytes written so far. */
@@ -37,7 +37,7 @@ export class SpillingBody {
 
   /** What was written: the bytes, to be used before {@link SpillingBody.discard}, or where they lie. */
   get content(): Uint8Array | LargeUpload {
-    return this.#upload ?? this.#held.subarray(0, this.#bytes);
+    return this.#upload ?? this.#held.bytes;
   }
 
   /**
@@ -47,9 +47,11 @@ export class SpillingBody {
    */
   async write(chunk: Uint8Array): Promise<void> {
     const bytes = this.#bytes + chunk.length;
-    if (this.#upload === null && !this.#hasRoom(bytes)) await this.#spill();
-    if (this.#upload !== null) await this.#upload.write([chunk]);
-    else this.#held.set(chunk, this.#bytes);
+    const isHeld = this.#upload === null && bytes <= this.#o.bytesMax && this.#held.append(chunk);
+    if (!isHeld) {
+      const upload = this.#upload ??= await this.#spill();
+      await upload.write([chunk]);
+    }
     this.#bytes = bytes;
   }
 
@@ -60,34 +62,19 @@ export class SpillingBody {
    */
   async patch(position: number, before: Uint8Array, after: Uint8Array): Promise<void> {
     if (this.#upload !== null) await this.#upload.patch(position, before, after);
-    else this.#held.set(after, position);
+    else this.#held.bytes.set(after, position);
   }
 
   /** Gives back memory, and what lies in the spool unless a record names it by now. Never fails. */
   async discard(): Promise<void> {
-    this.#release();
+    this.#held.release();
     await this.#upload?.discard();
   }
 
-  #hasRoom(bytes: number): boolean {
-    const { bytesMax, budget } = this.#o;
-    if (bytes <= this.#held.length) return true;
-    const room = Math.min(bytesMax, Math.max(FIRST_BYTES, 2 * bytes));
-    if (bytes > bytesMax || !budget.take(room - this.#held.length)) return false;
-    const held = new Uint8Array(room);
-    held.set(this.#held);
-    this.#held = held;
-    return true;
-  }
-
-  async #spill(): Promise<void> {
-    this.#upload = await this.#o.open();
-    await this.#upload.write([this.#held.subarray(0, this.#bytes)]);
-    this.#release();
-  }
-
-  #release(): void {
-    this.#o.budget.release(this.#held.length);
-    this.#held = new Uint8Array(0);
+  async #spill(): Promise<LargeUpload> {
+    const upload = this.#upload = await this.#o.open();
+    await upload.write([this.#held.bytes]);
+    this.#held.release();
+    return upload;
   }
 }

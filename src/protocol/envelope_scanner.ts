@@ -7,7 +7,7 @@
  *
  * Limits: those of `parse_envelope.ts`; {@link KEPT_BYTES_MAX} of payloads.
  */
-import { concatBytes } from "../core/bytes.ts";
+import { ByteBuffer } from "../core/byte_buffer.ts";
 import { HeaderExtent } from "./header_extent.ts";
 import {
   endTooEarly,
@@ -47,14 +47,12 @@ type State = "header" | "header_end" | "payload" | "line" | "payload_end";
 /** Takes an envelope apart while it passes. */
 export class EnvelopeScanner {
   /** First line, as far as it may count as a header; for those who look for authentication there. */
-  readonly #firstLine: Uint8Array[] = [];
-  #firstLineBytes = 0;
+  readonly #firstLine = new ByteBuffer();
   #isFirstLine = true;
   #state: State = "header";
   #extent = new HeaderExtent();
   /** Bytes of the header at hand, and where its first one stands. */
-  #header: Uint8Array[] = [];
-  #headerBytes = 0;
+  #header = new ByteBuffer();
   #headerAt = 0;
   #headerBytesLeft = HEADER_BYTES_MAX;
   #head: EnvelopeHead | null = null;
@@ -62,7 +60,7 @@ export class EnvelopeScanner {
   readonly #items: EnvelopeItem[] = [];
   #payloadStart = 0;
   #payloadLeft = 0;
-  #kept: Uint8Array[] | null = null;
+  #kept: ByteBuffer | null = null;
   #keptBytes = 0;
   readonly #payloads = new Map<EnvelopeItem, Uint8Array>();
   #at = 0;
@@ -83,7 +81,7 @@ export class EnvelopeScanner {
 
   /** The first line without its newline, or as much of it as a header may have. */
   get firstLine(): Uint8Array {
-    return concatBytes(this.#firstLine);
+    return this.#firstLine.bytes;
   }
 
   /**
@@ -154,7 +152,7 @@ export class EnvelopeScanner {
     this.#addToHeader(chunk, at, to);
     this.#at += to - at;
     if (end >= 0) this.#state = "header_end";
-    else if (this.#headerBytes > this.#headerBytesLeft) this.#readHeader();
+    else if (this.#header.length > this.#headerBytesLeft) this.#readHeader();
     return to;
   }
 
@@ -166,16 +164,14 @@ export class EnvelopeScanner {
   }
 
   #addToHeader(chunk: Uint8Array, from: number, to: number): void {
-    this.#header.push(chunk.slice(from, to));
-    this.#headerBytes += to - from;
+    this.#header.append(chunk.subarray(from, to));
   }
 
   /** Hands the header at hand to the parser: it is complete, or wrong in a way the parser says. */
   #readHeader(): void {
-    const bytes = concatBytes(this.#header);
+    const { bytes } = this.#header;
     const at = this.#headerAt;
-    this.#header = [];
-    this.#headerBytes = 0;
+    this.#header = new ByteBuffer();
     this.#extent = new HeaderExtent();
     if (this.#head === null) {
       const isBlank = bytes.length === 0 && this.#at > 0;
@@ -193,21 +189,21 @@ export class EnvelopeScanner {
     const { length } = item.headers;
     this.#payloadLeft = length ?? 0;
     this.#state = typeof length !== "number" ? "line" : length === 0 ? "payload_end" : "payload";
-    this.#kept = item.type.limitGroup === "event" ? [] : null;
+    this.#kept = item.type.limitGroup === "event" ? new ByteBuffer() : null;
   }
 
   #keep(chunk: Uint8Array, from: number, to: number): void {
     if (this.#kept === null) return;
     this.#keptBytes += to - from;
     if (this.#keptBytes > KEPT_BYTES_MAX) this.#kept = null;
-    else this.#kept.push(chunk.slice(from, to));
+    else this.#kept.append(chunk.subarray(from, to));
   }
 
   #endItem(payloadEnd: number, end: number): void {
     const { type, headers, start } = this.#item!;
     const item: EnvelopeItem = { type, headers, start, payloadStart: this.#payloadStart, payloadEnd, end };
     this.#items.push(item);
-    if (this.#kept !== null) this.#payloads.set(item, concatBytes(this.#kept));
+    if (this.#kept !== null) this.#payloads.set(item, this.#kept.bytes);
     this.#item = null;
     this.#kept = null;
     this.#state = "header";
@@ -216,10 +212,9 @@ export class EnvelopeScanner {
 
   #keepFirstLine(chunk: Uint8Array): void {
     const newline = chunk.indexOf(NEWLINE);
-    const room = HEADER_BYTES_MAX + 1 - this.#firstLineBytes;
-    const line = chunk.slice(0, Math.min(newline < 0 ? chunk.length : newline, room));
-    this.#firstLine.push(line);
-    this.#firstLineBytes += line.length;
+    const room = HEADER_BYTES_MAX + 1 - this.#firstLine.length;
+    const line = chunk.subarray(0, Math.min(newline < 0 ? chunk.length : newline, room));
+    this.#firstLine.append(line);
     this.#isFirstLine = newline < 0 && line.length < room;
   }
 }

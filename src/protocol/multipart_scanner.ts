@@ -7,7 +7,8 @@
  * Limits: {@link FRAME_BYTES_MAX}, also for one delimiter with the blanks behind it. The work is linear in the bytes, however
  * small the chunks: what is incomplete is looked at again only when it has doubled.
  */
-import { concatBytes, utf8 } from "../core/bytes.ts";
+import { ByteBuffer } from "../core/byte_buffer.ts";
+import { utf8 } from "../core/bytes.ts";
 import {
   endOfHeaders,
   FRAME_BYTES_MAX,
@@ -40,10 +41,9 @@ export class MultipartScanner {
   readonly #delimiter: Uint8Array;
   #state: State = "preamble";
   /** What came and was not dealt with; at first the line end that the first delimiter may lack. */
-  #rest: Uint8Array = new Uint8Array([RETURN, NEWLINE]);
-  /** What came behind it, too little to look again. */
-  #more: Uint8Array[] = [];
-  #moreBytes = 0;
+  #rest = bufferOf(new Uint8Array([RETURN, NEWLINE]));
+  /** Bytes of it that were looked at. */
+  #seenBytes = LINE_END_BYTES;
   #frameBytesLeft = FRAME_BYTES_MAX;
   /** Bytes of the line end after the headers that have yet to pass: it may be that of the next delimiter, but is no data. */
   #lineEndLeft = 0;
@@ -60,9 +60,9 @@ export class MultipartScanner {
    */
   *push(chunk: Uint8Array): Generator<PartEvent> {
     if (this.#state === "epilogue") return;
-    if (this.#moreBytes + chunk.length >= this.#rest.length) return yield* this.#take(chunk);
-    this.#more.push(chunk.slice());
-    this.#moreBytes += chunk.length;
+    if (this.#rest.length === 0) return yield* this.#take(chunk);
+    this.#rest.append(chunk);
+    if (this.#rest.length >= 2 * this.#seenBytes) yield* this.#take(this.#rest.bytes);
   }
 
   /**
@@ -71,22 +71,20 @@ export class MultipartScanner {
    * @throws {RequestError} 400 as {@link MultipartScanner.push}, and unless the last delimiter has passed
    */
   *finish(): Generator<PartEvent> {
-    if (this.#more.length > 0) yield* this.#take(NO_BYTES);
+    if (this.#rest.length > this.#seenBytes) yield* this.#take(this.#rest.bytes);
     if (this.#state === "headers") throw invalidMultipart("incomplete headers of a field");
     if (this.#state !== "epilogue") throw invalidMultipart("incomplete multipart stream");
   }
 
-  *#take(chunk: Uint8Array): Generator<PartEvent> {
-    const bytes = concatBytes([this.#rest, ...this.#more, chunk].filter(({ length }) => length > 0));
-    this.#more = [];
-    this.#moreBytes = 0;
+  *#take(bytes: Uint8Array): Generator<PartEvent> {
     let at = 0;
     for (let isOpen = false; !isOpen && this.#state !== "epilogue";) {
       const next = this.#state === "headers" ? yield* this.#headers(bytes, at) : yield* this.#data(bytes, at);
       isOpen = next.isOpen;
       at = next.at;
     }
-    this.#rest = this.#state === "epilogue" ? NO_BYTES : bytes.slice(at);
+    this.#rest = bufferOf(this.#state === "epilogue" ? NO_BYTES : bytes.subarray(at));
+    this.#seenBytes = this.#rest.length;
   }
 
   /** Reads the headers at `at`; where to go on, open when more bytes are needed for that. */
@@ -149,4 +147,10 @@ export class MultipartScanner {
     if (end === bytes.length || bytes[end] === RETURN && end + 1 === bytes.length) return "open";
     return bytes[end] === RETURN && bytes[end + 1] === NEWLINE ? end + 2 : "none";
   }
+}
+
+function bufferOf(bytes: Uint8Array): ByteBuffer {
+  const buffer = new ByteBuffer();
+  buffer.append(bytes);
+  return buffer;
 }

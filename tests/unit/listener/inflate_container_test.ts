@@ -93,11 +93,11 @@ Deno.test("inflateSink stops at the limit with 413, holding nothing then", async
 
 Deno.test("inflateSink holds xz and bzip2 as they came, within the budget, and nothing of what comes out", async () => {
   for (const [container, bytes] of [["xz", HUGE_DUMP_XZ], ["bzip2", HUGE_DUMP_BZ2]] as const) {
-    const exact = fixture(bytes.length);
-    assertEquals((await exact.inflate(bytes)).length, 8 * MIB, container);
+    const enough = fixture(2 * bytes.length);
+    assertEquals((await enough.inflate(bytes)).length, 8 * MIB, container);
     const small = fixture(bytes.length - 1);
     assertEquals((await refusal(small.inflate(bytes)))[0], 503, container);
-    assertEquals([exact.budget.held, small.budget.held], [0, 0], container);
+    assertEquals([enough.budget.held, small.budget.held], [0, 0], container);
   }
 });
 
