@@ -1,6 +1,7 @@
 /** Records that are never held whole: through a real node, on both engines, with a bound on its memory. */
 import { assert, assertEquals } from "@std/assert";
-import { LargeEnvelope, LargeReport, postLarge } from "../support/large_post.ts";
+import * as zlib from "node:zlib";
+import { EncodedPost, LargeEnvelope, LargeReport, postLarge } from "../support/large_post.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { SinkUpstream } from "../support/sink_upstream.ts";
@@ -118,17 +119,27 @@ Deno.test("large: kill -9 during uploads leaves nothing behind and loses nothing
 
 Deno.test("large: a client that goes away leaves nothing behind", async () => {
   await using upstream = ScriptedUpstream.start();
+  const report = new LargeReport(1, 8 * MIB);
+  const posts = [
+    new LargeEnvelope(1, 8 * MIB),
+    report,
+    new EncodedPost(report, "gzip", (bytes) => zlib.gzipSync(bytes, { level: 0 })),
+  ];
   for (const exposure of EXPOSURES) {
     await using node = await NodeProcess.start({
       upstream: upstream.url,
       config: { listener: { exposure } },
     });
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port: node.port });
-    const head = "POST /api/1/envelope/?sentry_key=a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3 HTTP/1.1\r\nHost: a\r\n" +
-      `Content-Length: 5000000\r\n\r\n{}\n{"type":"attachment","length":4000000}\n`;
-    await conn.write(new TextEncoder().encode(head + "x".repeat(300_000)));
-    await until("the upload has begun", async () => (await bodies(node)).length === 1);
-    conn.close();
-    await until("nothing is left", async () => (await bodies(node)).length === 0);
+    for (const post of posts) {
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port: node.port });
+      const posting = postLarge(node.port, post, { stopAfter: 5 * MIB, conn });
+      await until("the upload has begun", async () => (await bodies(node)).length === 1);
+      conn.close();
+      assertEquals(await posting, 0);
+      await until("nothing is left", async () => (await bodies(node)).length === 0);
+    }
+    // What was refused has left nothing in the budget either, and the disk is not taken for broken.
+    assertEquals(await postLarge(node.port, report), 200);
+    await upstream.until(() => upstream.accepted("1".padStart(32, "0")));
   }
 });

@@ -142,14 +142,15 @@ export class EncodedPost implements LargePost {
 /**
  * Posts a body over a connection of its own and resolves with the status of the answer.
  *
+ * @param o.conn a connection to use instead, which its owner closes
  * @param o.stopAfter bytes after which it sends no more and waits for what happens, 0 when the connection ends
  */
 export async function postLarge(
   port: number,
   post: LargePost,
-  o: { readonly stopAfter?: number; readonly onSent?: () => void } = {},
+  o: { readonly stopAfter?: number; readonly onSent?: () => void; readonly conn?: Deno.Conn } = {},
 ): Promise<number> {
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  const conn = o.conn ?? await Deno.connect({ hostname: "127.0.0.1", port });
   try {
     const { stopAfter = Infinity } = o;
     let sent = 0;
@@ -166,7 +167,7 @@ export async function postLarge(
   } catch {
     return 0;
   } finally {
-    conn.close();
+    if (!o.conn) conn.close();
   }
 }
 
