@@ -10,18 +10,10 @@
  *
  * Usage: deno task bench:backlog [--depths 0,10000,1000000] [--requests 20000] [--clients 64] [--bytes 1200]
  */
-import { parseArgs } from "node:util";
+import { benchFlags } from "./support/bench_flags.ts";
 import { BenchNode, freePort, load, pause, row, runScript } from "./support/bench_node.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    depths: { type: "string", default: "0,10000,1000000" },
-    requests: { type: "string", default: "20000" },
-    clients: { type: "string", default: "64" },
-    bytes: { type: "string", default: "1200" },
-  },
-});
+const values = benchFlags({ depths: "0,10000,1000000", requests: "20000", clients: "64", bytes: "1200" });
 
 const requests = Number(values.requests);
 

@@ -7,7 +7,6 @@
  *
  * Usage: deno task bench:guard [--requests 20000] [--clients 64] [--rounds 5] [--bytes 1200]
  */
-import { parseArgs } from "node:util";
 import { systemClock } from "../../src/core/clock.ts";
 import { AccessList } from "../../src/guard/access_list.ts";
 import { BanTable } from "../../src/guard/ban_table.ts";
@@ -18,6 +17,7 @@ import { RateZone } from "../../src/guard/rate_zone.ts";
 import { RequestsInFlight } from "../../src/guard/requests_in_flight.ts";
 import { METRIC_LAYOUT } from "../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../src/telemetry/registry.ts";
+import { benchFlags, LOAD_FLAGS } from "./support/bench_flags.ts";
 import {
   answering,
   BenchNode,
@@ -30,15 +30,7 @@ import {
 } from "./support/bench_node.ts";
 import { Child, type Contender, cpuSeconds } from "./support/contender.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    requests: { type: "string", default: "20000" },
-    clients: { type: "string", default: "64" },
-    rounds: { type: "string", default: "5" },
-    bytes: { type: "string", default: "1200" },
-  },
-});
+const values = benchFlags(LOAD_FLAGS);
 const PATH = "/api/1/envelope/";
 const FULL = { key: "address", rate: "4r/h", burst: 0 };
 const OPEN = { key: "address", rate: "1000000r/s", burst: 1_000_000 };

@@ -8,7 +8,7 @@
  *
  * Usage: deno task bench:ingest [--requests 20000] [--clients 64] [--rounds 5] [--bytes 1200]
  */
-import { parseArgs } from "node:util";
+import { benchFlags, LOAD_FLAGS } from "./support/bench_flags.ts";
 import {
   answering,
   BenchNode,
@@ -22,16 +22,7 @@ import {
 } from "./support/bench_node.ts";
 import { Child, type Contender, cpuSeconds } from "./support/contender.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    requests: { type: "string", default: "20000" },
-    clients: { type: "string", default: "64" },
-    rounds: { type: "string", default: "5" },
-    bytes: { type: "string", default: "1200" },
-    lanes: { type: "string", default: "1" },
-  },
-});
+const values = benchFlags({ ...LOAD_FLAGS, lanes: "1" });
 
 interface Round extends Load {
   readonly cpuMicros: number;

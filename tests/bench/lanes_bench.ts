@@ -9,19 +9,10 @@
  *
  * Usage: deno task bench:lanes [--lanes 1,2] [--clients 64,256] [--requests 20000] [--rounds 5] [--bytes 1200]
  */
-import { parseArgs } from "node:util";
+import { benchFlags, LOAD_FLAGS } from "./support/bench_flags.ts";
 import { BenchNode, type Load, load, median, pause, row, runScript } from "./support/bench_node.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    lanes: { type: "string", default: "1,2" },
-    clients: { type: "string", default: "64,256" },
-    requests: { type: "string", default: "20000" },
-    rounds: { type: "string", default: "5" },
-    bytes: { type: "string", default: "1200" },
-  },
-});
+const values = benchFlags({ ...LOAD_FLAGS, lanes: "1,2", clients: "64,256" });
 
 interface Round extends Load {
   readonly cpuMicros: number;

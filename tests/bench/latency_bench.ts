@@ -8,7 +8,7 @@
  *
  * Usage: deno task bench:latency [--rate N] [--clients 64] [--seconds 10] [--rounds 3] [--exposure load_balancer]
  */
-import { parseArgs } from "node:util";
+import { benchFlags } from "./support/bench_flags.ts";
 import {
   BenchNode,
   freePort,
@@ -21,17 +21,14 @@ import {
 } from "./support/bench_node.ts";
 import { cpuSeconds } from "./support/contender.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    rate: { type: "string" },
-    clients: { type: "string", default: "64" },
-    seconds: { type: "string", default: "10" },
-    rounds: { type: "string", default: "3" },
-    bytes: { type: "string", default: "1200" },
-    lanes: { type: "string", default: "1" },
-    exposure: { type: "string", default: "load_balancer" },
-  },
+const values = benchFlags({
+  rate: null,
+  clients: "64",
+  seconds: "10",
+  rounds: "3",
+  bytes: "1200",
+  lanes: "1",
+  exposure: "load_balancer",
 });
 
 const SLOW_MS = 2000;
@@ -92,7 +89,7 @@ async function capacity(): Promise<number> {
 }
 
 const most = await capacity();
-const rate = values.rate === undefined ? most / 2 : Number(values.rate);
+const rate = values.rate === null ? most / 2 : Number(values.rate);
 for (let round = -1; round < Number(values.rounds); round++) {
   for (const contender of contenders) {
     const before = contender.cpuSeconds();

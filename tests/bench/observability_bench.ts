@@ -8,20 +8,12 @@
  *
  * Usage: deno task bench:observability [--requests 20000] [--clients 64] [--rounds 5] [--bytes 1200]
  */
-import { parseArgs } from "node:util";
 import { METRIC_LAYOUT, METRICS } from "../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../src/telemetry/registry.ts";
+import { benchFlags, LOAD_FLAGS } from "./support/bench_flags.ts";
 import { BenchNode, freePort, load, median, pause, row, runScript } from "./support/bench_node.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    requests: { type: "string", default: "20000" },
-    clients: { type: "string", default: "64" },
-    rounds: { type: "string", default: "5" },
-    bytes: { type: "string", default: "1200" },
-  },
-});
+const values = benchFlags(LOAD_FLAGS);
 const UPDATES = 2_000_000;
 
 interface Contender {

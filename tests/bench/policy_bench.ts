@@ -7,7 +7,6 @@
  * Usage: deno task bench:policy [--rounds 9] [--envelopes 20000]
  */
 import { cpuUsage } from "node:process";
-import { parseArgs } from "node:util";
 import { utf8 } from "../../src/core/bytes.ts";
 import { Admission } from "../../src/projects/admission.ts";
 import { enforceLimits } from "../../src/projects/enforce_limits.ts";
@@ -17,11 +16,10 @@ import { ProjectTable } from "../../src/projects/project_table.ts";
 import { QuotaCounters } from "../../src/projects/quotas/quota_counters.ts";
 import { RateLimitTable } from "../../src/projects/rate_limit_table.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
+import { benchFlags } from "./support/bench_flags.ts";
 import { report } from "../support/report.ts";
 
-const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "9" }, envelopes: { type: "string", default: "20000" } },
-});
+const values = benchFlags({ rounds: "9", envelopes: "20000" });
 const rounds = Number(values.rounds);
 const envelopes = Number(values.envelopes);
 const NOW_MS = 1_700_000_000_000;

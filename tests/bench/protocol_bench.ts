@@ -7,16 +7,13 @@
  *
  * Usage: deno task bench:protocol [--rounds 15] [--millis 20]
  */
-import { parseArgs } from "node:util";
 import * as zlib from "node:zlib";
 import { BodyBudget } from "../../src/listener/body_budget.ts";
 import { type CompressedEncoding, decodeBody } from "../../src/listener/decode_body.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
+import { benchFlags } from "./support/bench_flags.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: { rounds: { type: "string", default: "15" }, millis: { type: "string", default: "20" } },
-});
+const values = benchFlags({ rounds: "15", millis: "20" });
 const ROUNDS = Number(values.rounds);
 const SAMPLE_MS = Number(values.millis);
 const SIZES = [300, 1200, 20_000, 200_000];

@@ -8,7 +8,6 @@
  * Usage: deno task bench:spool [--waiters 1,16,64,256] [--millis 1000] [--rounds 5] [--bytes 1200] [--folder DIR]
  */
 import { cpuUsage } from "node:process";
-import { parseArgs } from "node:util";
 import { systemClock } from "../../src/core/clock.ts";
 import { ControlBlock } from "../../src/spool/control_block.ts";
 import { DiskBudget } from "../../src/spool/disk_budget.ts";
@@ -18,17 +17,15 @@ import { PartitionWriter } from "../../src/spool/partition_writer.ts";
 import type { SpoolRecord } from "../../src/spool/record.ts";
 import { METRIC_LAYOUT, METRICS } from "../../src/telemetry/catalogue.ts";
 import { Metrics, MetricsReader } from "../../src/telemetry/registry.ts";
+import { benchFlags } from "./support/bench_flags.ts";
 import { median, row } from "./support/bench_node.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    waiters: { type: "string", default: "1,16,64,256" },
-    millis: { type: "string", default: "1000" },
-    rounds: { type: "string", default: "5" },
-    bytes: { type: "string", default: "1200" },
-    folder: { type: "string" },
-  },
+const values = benchFlags({
+  waiters: "1,16,64,256",
+  millis: "1000",
+  rounds: "5",
+  bytes: "1200",
+  folder: null,
 });
 
 const MILLIS = Number(values.millis);
@@ -139,7 +136,7 @@ async function bareDisk(folder: string): Promise<number[]> {
 
 const folder = await Deno.makeTempDir({
   prefix: "landfall-bench-",
-  ...values.folder === undefined ? {} : { dir: values.folder },
+  ...values.folder === null ? {} : { dir: values.folder },
 });
 const waiterCounts = values.waiters.split(",").map(Number);
 const rounds = new Map<number, Round[]>(waiterCounts.map((waiters) => [waiters, []]));

@@ -7,7 +7,7 @@
  *
  * Usage: deno task bench:upstream [--compare] [--endpoints 1,3,16] [--requests 10000] [--rounds 5]
  */
-import { parseArgs } from "node:util";
+import { benchFlags, LOAD_FLAGS } from "./support/bench_flags.ts";
 import { TEST_ROOT } from "../support/test_certificate.ts";
 import {
   answering,
@@ -22,17 +22,7 @@ import {
 } from "./support/bench_node.ts";
 import { Child } from "./support/contender.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    compare: { type: "boolean", default: false },
-    endpoints: { type: "string", default: "1,3,16" },
-    requests: { type: "string", default: "10000" },
-    rounds: { type: "string", default: "5" },
-    clients: { type: "string", default: "64" },
-    bytes: { type: "string", default: "1200" },
-  },
-});
+const values = benchFlags({ ...LOAD_FLAGS, compare: false, endpoints: "1,3,16", requests: "10000" });
 
 const PATH = "/api/1/envelope/";
 

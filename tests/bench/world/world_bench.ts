@@ -6,7 +6,6 @@
  *
  * Usage: deno task bench:world [--rounds 8] [--pause-ms 3000] [--node-requests 200] [--dry]
  */
-import { parseArgs } from "node:util";
 import { drawChart } from "./chart.ts";
 import { loseRegion, type LossPlan } from "./lost_region.ts";
 import { measureNodes, measureWorld } from "./measure.ts";
@@ -14,16 +13,14 @@ import { summarise } from "./summary.ts";
 import { World } from "./world.ts";
 import { EARTH } from "./world_map.ts";
 import { renderReport } from "./world_report.ts";
+import { benchFlags } from "../support/bench_flags.ts";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    rounds: { type: "string", default: "8" },
-    "pause-ms": { type: "string", default: "3000" },
-    "node-requests": { type: "string", default: "200" },
-    /** Writes nothing. */
-    dry: { type: "boolean", default: false },
-  },
+const values = benchFlags({
+  rounds: "8",
+  "pause-ms": "3000",
+  "node-requests": "200",
+  /** Writes nothing. */
+  dry: false,
 });
 
 const LOSS: LossPlan = {
