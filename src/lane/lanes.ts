@@ -3,6 +3,11 @@
  *
  * A half is started with the snapshots of that moment, be it the first of its kind or a replacement; from then on it
  * gets what changes by {@link Lanes.broadcast}. Memory shared by the lanes lives here and outlives each of them.
+ *
+ * Uneven lanes: connections stay with the lane the kernel gave them to, and so does what came over them. What is bounded
+ * for the node goes to the lane that needs it (requests to the upstream, disk, dead letters), less a small part that is
+ * each lane's own. Connections are not closed to be spread anew: measured, it gains nothing (`bench:uneven`), and a
+ * handshake and a lost race with the next request are what it costs.
  */
 import type { Clock } from "../core/clock.ts";
 import { createPermits, resizePermits } from "../core/shared_permits.ts";

@@ -140,6 +140,35 @@ Deno.test("two lanes: one passes on as many requests as the other leaves", async
   }
 });
 
+Deno.test("two lanes: a backlog in one has the whole upstream while the other has little to send", async () => {
+  const released = Promise.withResolvers<void>();
+  let envelopes = 0;
+  await using upstream = new RawUpstream(async () => {});
+  const listener = { exposure: "load_balancer" };
+  const config = { lanes: 2, limits: { max_concurrent_requests: 16 }, http: { timeout: 60 }, listener };
+  await using node = await NodeProcess.start({ upstream: upstream.url, config });
+  using clients = await LaneClients.connect(node, 4);
+  assert(clients.of(1).length < 6, "hardly anything waits in the other lane");
+  const deep = clients.of(0)[0]!;
+  for (let sent = 0; sent < 300; sent++) {
+    await deep.send(eventRequest("hello"));
+    assertEquals((await deep.response())?.status, 200);
+  }
+  await node.terminate();
+  upstream.behave = async (call) => {
+    // The first ones show how quick it is.
+    if (call.path.includes("/envelope/") && ++envelopes > 40) await released.promise;
+    await call.answer(200, { Connection: "close" });
+  };
+  await node.startAgain();
+  try {
+    await until("so many are under way as may be", () => upstream.open >= 14);
+  } finally {
+    released.resolve();
+  }
+  await until("everything arrives", () => envelopes >= 300);
+});
+
 /** Connections of which is known to which of two lanes they go. */
 class LaneClients implements Disposable {
   readonly #clients: { readonly client: RawHttp; readonly lane: number }[] = [];

@@ -99,6 +99,19 @@ export function load(
   return runLoad("load.ts", "127.0.0.1", String(port), path, o.clients, o.requests, o.bytes);
 }
 
+/** The same over connections of which `perLane` says how many lead to which lane of the node in `folder`. */
+export function laneLoad(
+  { port, path }: Target,
+  o: {
+    readonly folder: string;
+    readonly requests: string;
+    readonly bytes: string;
+    readonly perLane: readonly string[];
+  },
+): Promise<Load> {
+  return runLoad("lane_load.ts", String(port), path, o.folder, o.requests, o.bytes, ...o.perLane);
+}
+
 /** Sends `rate` requests a second for so many seconds, whatever the answers do; times count from when one was due. */
 export function pacedLoad(
   { port, path }: Target,

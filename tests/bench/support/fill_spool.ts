@@ -1,6 +1,6 @@
 /**
  * Fills a spool folder with waiting records of projects that take turns, as a node would have left them:
- * `fill_spool.ts FOLDER RECORDS BYTES PROJECTS`.
+ * `fill_spool.ts FOLDER RECORDS BYTES PROJECTS PARTITIONS`.
  */
 import { systemClock } from "../../../src/core/clock.ts";
 import { encodeRequestMeta } from "../../../src/protocol/request_meta.ts";
@@ -12,18 +12,20 @@ import { openSpoolFolder } from "../../../src/spool/spool_folder.ts";
 import { METRIC_LAYOUT } from "../../../src/telemetry/catalogue.ts";
 import { Metrics } from "../../../src/telemetry/registry.ts";
 
-const [path = "", records = "0", bytes = "1200", projects = "1"] = Deno.args;
+const [path = "", records = "0", bytes = "1200", projects = "1", partitions = "1"] = Deno.args;
 const encoder = new TextEncoder();
-const spool = await openSpoolFolder(diskStorage, path, 1);
-const writer = await PartitionWriter.open({
-  storage: diskStorage,
-  folder: spool.partitions[0]!,
-  control: new ControlBlock(),
-  budget: DiskBudget.create(2 ** 40),
-  clock: systemClock,
-  metrics: new Metrics(METRIC_LAYOUT),
-  segmentBytesMax: 64 * 1024 * 1024,
-});
+const spool = await openSpoolFolder(diskStorage, path, Number(partitions));
+const writers = await Promise.all(spool.partitions.map((folder) =>
+  PartitionWriter.open({
+    storage: diskStorage,
+    folder,
+    control: new ControlBlock(),
+    budget: DiskBudget.create(2 ** 40),
+    clock: systemClock,
+    metrics: new Metrics(METRIC_LAYOUT),
+    segmentBytesMax: 64 * 1024 * 1024,
+  })
+));
 for (let written = 0; written < Number(records);) {
   const batch = Array.from({ length: Math.min(2000, Number(records) - written) }, (_, index) => {
     const project = (written + index) % Number(projects);
@@ -31,7 +33,7 @@ for (let written = 0; written < Number(records);) {
     const envelope = `{"event_id":"${eventId}"}\n{"type":"event"}\n{"message":"${
       "x".repeat(Number(bytes) - 80)
     }"}`;
-    return writer.append({
+    return writers[index % writers.length]!.append({
       receivedAtMs: systemClock.now() - 60_000,
       projectHash: project,
       categoryBits: [2, 0],
@@ -57,5 +59,5 @@ for (let written = 0; written < Number(records);) {
   await Promise.all(batch);
   written += batch.length;
 }
-await writer.close();
+for (const writer of writers) await writer.close();
 spool.release();
