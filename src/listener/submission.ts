@@ -29,7 +29,7 @@ import { type Answer, jsonAnswer } from "./answer.ts";
 import type { Body, BodyReader } from "./body_reader.ts";
 import { clientAddress } from "./client_address.ts";
 import type { IncomingRequest } from "./incoming_request.ts";
-import { type Ingress, SPOOL_FULL } from "./ingress.ts";
+import { type Ingress, SPOOL_FULL, type Submission } from "./ingress.ts";
 import { LIMITED_BODY, queueFailed } from "./refusals.ts";
 import type { Sender } from "./sender.ts";
 import { CLIENT_CLAIMS, requestOrigin, senderMeta } from "./sender_meta.ts";
@@ -209,23 +209,9 @@ async function handIn(
   envelope: Envelope,
   stored: { readonly bytes: Uint8Array; readonly encoding: BodyEncoding },
 ): Promise<readonly RateLimit[]> {
-  request.isSubmitted = true;
-  request.items = envelope.items;
-  request.eventId = envelope.eventId;
-  return told(
-    request,
-    await deps.ingress.submit({
-      receivedAtMs: request.receivedAtMs,
-      meta: {
-        ...senderMeta(request, sender, envelope.headers, deps.trustedProxies),
-        contentEncoding: stored.encoding,
-        eventId: envelope.eventId,
-        passthrough: null,
-      },
-      envelope,
-      body: [stored.bytes],
-    }),
-  );
+  const meta = handedIn(deps, request, sender, envelope, stored.encoding);
+  const { receivedAtMs } = request;
+  return told(request, await deps.ingress.submit({ receivedAtMs, meta, envelope, body: [stored.bytes] }));
 }
 
 async function handInLarge(
@@ -233,30 +219,30 @@ async function handInLarge(
   request: IncomingRequest,
   sender: Sender,
   envelope: ScannedEnvelope,
-  { upload, encoding, changes }: {
+  { upload: body, encoding, changes: headers }: {
     readonly upload: LargeUpload;
     readonly encoding: BodyEncoding;
     readonly changes: EnvelopeHeaders | null;
   },
 ): Promise<readonly RateLimit[]> {
+  const meta = handedIn(deps, request, sender, envelope, encoding);
+  const { receivedAtMs } = request;
+  return told(request, await deps.ingress.submitLarge({ receivedAtMs, meta, envelope, body, headers }));
+}
+
+/** What is recorded of an envelope; from here on its items are accounted for further in. */
+function handedIn(
+  { trustedProxies }: IngestionDeps,
+  request: IncomingRequest,
+  sender: Sender,
+  { headers, items, eventId }: Envelope,
+  contentEncoding: BodyEncoding,
+): Submission["meta"] {
   request.isSubmitted = true;
-  request.items = envelope.items;
-  request.eventId = envelope.eventId;
-  return told(
-    request,
-    await deps.ingress.submitLarge({
-      receivedAtMs: request.receivedAtMs,
-      meta: {
-        ...senderMeta(request, sender, envelope.headers, deps.trustedProxies),
-        contentEncoding: encoding,
-        eventId: envelope.eventId,
-        passthrough: null,
-      },
-      envelope,
-      body: upload,
-      headers: changes,
-    }),
-  );
+  request.items = items;
+  request.eventId = eventId;
+  const about = senderMeta(request, sender, headers, trustedProxies);
+  return { ...about, contentEncoding, eventId, passthrough: null };
 }
 
 /** Notes why something of a request is refused. */
