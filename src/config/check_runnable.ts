@@ -52,6 +52,9 @@ export function checkRunnable({ config, credentials, effective }: LoadedConfig):
   } else if (listener.tlsCertificates.length > 0 && relay.tlsPort === null) {
     refuse("listener.tls_certificates", "has no effect without relay.tls_port");
   }
+  if (config.quotas.storeCa !== null && !config.quotas.store?.startsWith("rediss:")) {
+    refuse("quotas.store_ca", "has no effect unless quotas.store is a rediss:// URL");
+  }
   const sinks = config.logShipping.map(({ name }) => name);
   const sinkTwice = sinks.find((name, index) => sinks.indexOf(name) !== index);
   if (sinkTwice !== undefined) refuse("log_shipping", "every sink needs a name of its own", sinkTwice);

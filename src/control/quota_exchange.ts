@@ -6,7 +6,8 @@
  * store is never on the way of an envelope.
  *
  * Each node writes its own sum of a window into a field of its own, so that an exchange whose answer got lost can be
- * repeated: nothing is counted twice, and nothing forgotten.
+ * repeated: nothing is counted twice, and nothing forgotten. A window that comes back after it was over, because a clock
+ * was set, gets another field, so that what was told before stays.
  *
  * Accuracy: a node knows of the others what they had admitted one exchange ago, so all of them together may admit
  * beyond the limit what they admit within one exchange: about half a second. While the store is away every node
@@ -27,6 +28,8 @@ const log = logger("quotas");
 
 const INTERVAL_MS = 200;
 const EXCHANGE_MS_MAX = 2000;
+/** For a connection; longer, because a node that starts keeps this isolate busy for seconds. */
+const OPEN_MS_MAX = 10_000;
 const RETRY_MS_MAX = 5000;
 const WINDOWS_MAX = 65_536;
 /** Windows per round trip. */
@@ -38,19 +41,22 @@ const KEEP_MS = 60_000;
 export interface WindowSum {
   /** Names quota, owner and window; the same on all nodes. */
   readonly name: string;
+  /** Whose sum it is: replaces what was written under this name before. */
+  readonly field: string;
   readonly quantity: number;
   readonly keepMs: number;
 }
 
 /** A store that nodes share. */
 export interface QuotaStore {
-  /** Writes sums of `node`; the totals of all nodes, in the same order. Rejects when the store is away. */
-  exchange(node: string, sums: readonly WindowSum[]): Promise<readonly number[]>;
+  /** Writes sums of a node; the totals of all fields, in the same order. Rejects when the store is away. */
+  exchange(sums: readonly WindowSum[]): Promise<readonly number[]>;
   close(): void;
 }
 
 interface OwnWindow {
   readonly usage: QuotaUsage;
+  readonly field: string;
   sum: number;
 }
 
@@ -58,8 +64,8 @@ interface OwnWindow {
 export interface QuotaExchangeOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
-  /** Connects to the store; null when nothing is shared. */
-  readonly open: (() => Promise<QuotaStore>) | null;
+  /** Connects to the store, unless the signal gives up before; null when nothing is shared. */
+  readonly open: ((signal: AbortSignal) => Promise<QuotaStore>) | null;
 }
 
 /** Counters of a node's quotas, and their exchange with other nodes. */
@@ -70,6 +76,7 @@ export class QuotaExchange {
   readonly #node = crypto.randomUUID();
   readonly #windows = new Map<string, OwnWindow>();
   readonly #changed = new Set<string>();
+  #fields = 0;
   readonly #stop = new AbortController();
   readonly #backoff = new Backoff({ baseMs: INTERVAL_MS, factor: 2, maxMs: RETRY_MS_MAX, jitter: 0.3 });
   #store: QuotaStore | null = null;
@@ -103,8 +110,10 @@ export class QuotaExchange {
       const name = `${usage.name}:${usage.window}`;
       const known = this.#windows.get(name);
       if (known) known.sum += usage.quantity;
-      else if (this.#windows.size < WINDOWS_MAX) this.#windows.set(name, { usage, sum: usage.quantity });
-      else continue;
+      else if (this.#windows.size < WINDOWS_MAX) {
+        const field = `${this.#node}/${this.#fields++}`;
+        this.#windows.set(name, { usage, field, sum: usage.quantity });
+      } else continue;
       this.#changed.add(name);
     }
   }
@@ -115,7 +124,7 @@ export class QuotaExchange {
     while (!signal.aborted) {
       await clock.sleep(this.#isAway ? this.#backoff.next() : INTERVAL_MS, signal);
       this.#forgetOver();
-      if (this.#store && this.#changed.size === 0) continue;
+      if (signal.aborted || this.#store && this.#changed.size === 0) continue;
       await this.#exchange();
     }
     // What was admitted last is told, too, so that the others need not learn it from a node that comes back.
@@ -126,7 +135,7 @@ export class QuotaExchange {
     const { metrics } = this.#o;
     try {
       if (this.#store === null) {
-        this.#store = await this.#within(this.#o.open!());
+        this.#store = await this.#open();
         // It may have forgotten everything.
         for (const name of this.#windows.keys()) this.#changed.add(name);
       }
@@ -147,15 +156,29 @@ export class QuotaExchange {
     metrics.set(METRICS.quotaStoreUp, this.#isAway ? 0 : 1);
   }
 
+  async #open(): Promise<QuotaStore> {
+    const givingUp = new AbortController();
+    try {
+      return await this.#within(OPEN_MS_MAX, this.#o.open!(givingUp.signal));
+    } catch (error) {
+      givingUp.abort();
+      throw error;
+    }
+  }
+
   async #exchangeSome(names: readonly string[]): Promise<void> {
     const nowMs = this.#o.clock.now();
     const windows = names.map((name) => this.#windows.get(name)!);
-    const sums = windows.map(({ usage, sum }, index): WindowSum => ({
+    const sums = windows.map(({ usage, field, sum }, index): WindowSum => ({
       name: names[index]!,
+      field,
       quantity: sum,
       keepMs: Math.max(0, usage.windowEndMs - nowMs) + KEEP_MS,
     }));
-    const totals = await this.#within(this.#store!.exchange(this.#node, sums));
+    const totals = await this.#within(EXCHANGE_MS_MAX, this.#store!.exchange(sums));
+    const isReadable = totals.length === sums.length &&
+      totals.every((total) => Number.isFinite(total) && total >= 0);
+    if (!isReadable) throw new Error("the store answers with what are no sums");
     for (const [index, { usage, sum }] of windows.entries()) {
       const { quantity, name } = sums[index]!;
       this.counters.learn(usage.name, usage.window, Math.max(0, totals[index]! - quantity), nowMs);
@@ -164,9 +187,9 @@ export class QuotaExchange {
   }
 
   /** A store that does not answer is away. */
-  async #within<T>(promise: Promise<T>): Promise<T> {
+  async #within<T>(limitMs: number, promise: Promise<T>): Promise<T> {
     const late = Promise.withResolvers<never>();
-    const timer = this.#o.clock.after(EXCHANGE_MS_MAX, () => late.reject(new Error("no answer in time")));
+    const timer = this.#o.clock.after(limitMs, () => late.reject(new Error("no answer in time")));
     try {
       return await Promise.race([promise, late.promise]);
     } finally {
@@ -186,6 +209,7 @@ export class QuotaExchange {
 
 /** Counters of quotas, shared through `quotas.store` if there is one. */
 export function sharedQuotas({ config }: LoadedConfig, clock: Clock, metrics: Metrics): QuotaExchange {
-  const { store } = config.quotas;
-  return new QuotaExchange({ clock, metrics, open: store === null ? null : () => openRedisStore(store) });
+  const { store, storeCa } = config.quotas;
+  const open = store === null ? null : (signal: AbortSignal) => openRedisStore(store, storeCa, signal);
+  return new QuotaExchange({ clock, metrics, open });
 }

@@ -5,6 +5,9 @@ import { logger } from "../telemetry/log.ts";
 
 const log = logger("node");
 
+/** How long what is under way at the end has. */
+const GRACE_MS = 1000;
+
 /** What {@link LastingServer} needs of a Deno server. */
 export type ServerLike = Pick<Deno.HttpServer, "finished" | "shutdown">;
 
@@ -27,10 +30,13 @@ export class LastingServer<S extends ServerLike> {
     return this.#current;
   }
 
-  /** Ends it once what is under way is answered. */
+  /** Ends it once what is under way is answered, or {@link GRACE_MS} are over: a reader that reads nothing holds up no drain. */
   async shutdown(): Promise<void> {
     this.#stopped.abort();
-    await this.#current.shutdown().catch(() => {});
+    const isOver = new AbortController();
+    const ended = this.#current.shutdown().catch(() => {});
+    await Promise.race([ended, this.clock.sleep(GRACE_MS, isOver.signal)]);
+    isOver.abort();
   }
 
   #open(previous: S | null): S {

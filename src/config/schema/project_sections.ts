@@ -1,6 +1,17 @@
 import { field, restart, section } from "../config_field.ts";
 import { staticRelays } from "../static_relays.ts";
-import { anything, choice, count, duration, flag, nullable, orWord, redisUrl, text } from "../value_kind.ts";
+import {
+  anything,
+  choice,
+  count,
+  duration,
+  flag,
+  nullable,
+  orWord,
+  pem,
+  redisUrl,
+  text,
+} from "../value_kind.ts";
 
 const none = { about: "", effect: "none" } as const;
 const ignored = () => field(anything, { ...none, default: null });
@@ -123,6 +134,11 @@ export const quotasSection = section({
     ...restart("counts are shared with other nodes"),
     about: "Redis or Valkey through which the nodes of a PoP share quotas, `redis://` or `rediss://`; " +
       "while it is away each node counts for itself",
+  }),
+  store_ca: field(nullable(pem), {
+    default: null,
+    ...restart("counts are shared with other nodes"),
+    about: "Certificates trusted beside the usual ones for a `rediss://` store, e.g. `${file:ca.pem}`",
   }),
 });
 

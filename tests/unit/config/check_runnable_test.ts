@@ -43,6 +43,16 @@ const CASES: readonly [string, string, readonly string[]][] = [
     ],
   ],
   [
+    "roots of a store that is asked without TLS",
+    "relay: {mode: proxy}\nquotas:\n  store: redis://127.0.0.1\n  store_ca: '-----BEGIN CERTIFICATE-----'",
+    ["cfg/config.yml:4:13: quotas.store_ca: has no effect unless quotas.store is a rediss:// URL"],
+  ],
+  [
+    "roots of a store with TLS",
+    "relay: {mode: proxy}\nquotas:\n  store: rediss://127.0.0.1\n  store_ca: '-----BEGIN CERTIFICATE-----'",
+    [],
+  ],
+  [
     "two zones of one name",
     "relay: {mode: proxy}\nguard:\n  zones:\n    - {key: address, rate: 1r/s}\n    - {key: address, rate: 60r/h}",
     ['cfg/config.yml:4:5: guard.zones: every zone needs a name of its own; received "address"'],

@@ -47,3 +47,15 @@ Deno.test("LastingServer: one that was shut down stays shut", async () => {
   await clock.advance(60_000);
   assertEquals(ends.length, 1);
 });
+
+Deno.test("LastingServer: a reader that never ends holds up the end for a second at most", async () => {
+  const clock = new ManualClock();
+  const never = new Promise<void>(() => {});
+  const server = new LastingServer(clock, () => ({ finished: never, shutdown: () => never }));
+  let isShut = false;
+  const shut = server.shutdown().then(() => isShut = true);
+  await clock.advance(999);
+  assertEquals(isShut, false);
+  await clock.advance(1);
+  await shut;
+});
