@@ -57,6 +57,8 @@ export class SimStorage implements Storage {
   capacity: number;
   /** Calls since the last crash. */
   calls = 0;
+  /** Calls that the disk failed, ever: by a fault, without power, or without room. */
+  failures = 0;
   readonly files = new Map<string, SimFile>();
   readonly folders = new Set<string>();
   readonly #removed = new Map<string, SimFile>();
@@ -234,6 +236,17 @@ export class SimStorage implements Storage {
 
   /** Makes a call: applies faults and the power, and lets other work run first. */
   async call<T>(name: string, path: string, effect: () => T): Promise<T> {
+    try {
+      return await this.#call(name, path, effect);
+    } catch (error) {
+      if (error instanceof StorageError && (error.kind === "io" || error.kind === "no_space")) {
+        this.failures++;
+      }
+      throw error;
+    }
+  }
+
+  async #call<T>(name: string, path: string, effect: () => T): Promise<T> {
     const life = this.#life;
     for (let turns = Math.floor(this.#random() * 4); turns >= 0; turns--) await Promise.resolve();
     if (this.#isDead || life !== this.#life) throw new StorageError("io", `${path}: no power`);
