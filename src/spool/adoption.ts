@@ -11,8 +11,8 @@
  */
 import { logger } from "../telemetry/log.ts";
 import { type Checkpoint, readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { LARGE_FOLDER, largePath, listLargeFiles, removeParts } from "./large_body.ts";
-import { DEAD_FOLDER, listSegments, segmentPath } from "./segment_name.ts";
+import { LARGE_FOLDER, largePath, listLargeFiles, removeIfThere, removeParts } from "./large_body.ts";
+import { DEAD_FOLDER, isSegmentCopy, listSegments, segmentPath } from "./segment_name.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
 /** A living partition that takes segments in. */
@@ -60,7 +60,7 @@ async function openHeir(storage: Storage, folder: string): Promise<Heir> {
 
 async function adopt(storage: Storage, orphan: string, heirs: readonly Heir[]): Promise<number> {
   for (const { folder } of heirs) await linkAll(storage, orphan, folder);
-  const { segments } = await listSegments(storage, orphan);
+  const { segments, others } = await listSegments(storage, orphan);
   const settled = (await readCheckpoint(storage, orphan)).segments;
   for (const { number, bytes } of segments) {
     const heir = heirs.reduce((least, other) => other.bytes < least.bytes ? other : least);
@@ -75,6 +75,7 @@ async function adopt(storage: Storage, orphan: string, heirs: readonly Heir[]): 
     heir.bytes += bytes;
   }
   await removeBodies(storage, orphan);
+  for (const name of others.filter(isSegmentCopy)) await removeIfThere(storage, `${orphan}/${name}`);
   await adoptDead(storage, orphan, heirs[0]!);
   await removeCheckpoint(storage, orphan);
   await removeEmptyFolder(storage, orphan);

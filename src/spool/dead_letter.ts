@@ -121,7 +121,7 @@ export class DeadLetter {
     return this.#inTurn(async () => {
       await this.#appender.roll();
       for (const number of this.#segments.keys()) this.#sealed.add(number);
-      return [...this.#segments].map(([number, bytes]) => ({ number, bytes }));
+      return [...this.#segments].map(([number, bytes]) => ({ number, bytes, length: bytes }));
     });
   }
 

@@ -15,6 +15,7 @@ import {
   type StorageErrorKind,
   type StorageFile,
   type StorageLock,
+  type StorageOpenMode,
 } from "./storage.ts";
 
 const KINDS: Readonly<Record<string, StorageErrorKind>> = {
@@ -25,13 +26,19 @@ const KINDS: Readonly<Record<string, StorageErrorKind>> = {
   ENOTDIR: "exists",
 };
 
+/** Unit in which systems say how much a file occupies. */
+const STAT_BLOCK_BYTES = 512;
+const OWNER_MAY_WRITE = 0o200;
+/** Sparse files are written once, by whoever created them; that they may not be opened for writing marks them. */
+const SPARSE_MODE = 0o400;
+
 class DiskStorage implements Storage {
   list(folder: string): Promise<StorageEntry[]> {
     return guarded(folder, async () => {
       const entries: StorageEntry[] = [];
       for await (const { name, isDirectory } of Deno.readDir(folder)) {
-        const bytes = isDirectory ? 0 : await sizeOf(`${folder}/${name}`);
-        if (bytes !== null) entries.push({ name, isFolder: isDirectory, bytes });
+        const sizes = isDirectory ? { bytes: 0, occupied: 0 } : await sizesOf(`${folder}/${name}`);
+        if (sizes !== null) entries.push({ name, isFolder: isDirectory, ...sizes });
       }
       return entries;
     });
@@ -44,10 +51,11 @@ class DiskStorage implements Storage {
     });
   }
 
-  open(path: string, mode: "create" | "read"): Promise<StorageFile> {
+  open(path: string, mode: StorageOpenMode): Promise<StorageFile> {
     return guarded(path, async () => {
       if (mode === "read") return new DiskFile(await Deno.open(path, { read: true }), path);
-      const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+      const bits = mode === "create_sparse" ? SPARSE_MODE : 0o600;
+      const file = await Deno.open(path, { write: true, createNew: true, mode: bits });
       try {
         await syncFolder(parentOf(path));
       } catch (error) {
@@ -159,6 +167,10 @@ class DiskFile implements StorageFile {
     if (this.#file.statSync().nlink === 0) throw new StorageError("not_found", `${this.#path}: deleted`);
   }
 
+  occupied(): Promise<number> {
+    return guarded(this.#path, async () => occupiedBytes(await this.#file.stat()));
+  }
+
   truncate(bytes: number): Promise<void> {
     return guarded(this.#path, () => this.#file.truncate(bytes));
   }
@@ -174,14 +186,21 @@ class DiskFile implements StorageFile {
   }
 }
 
-/** Length of a file, or null when it was removed since its folder was listed. */
-async function sizeOf(path: string): Promise<number | null> {
+/** Sizes of a file, or null when it was removed since its folder was listed. */
+async function sizesOf(path: string): Promise<Pick<StorageEntry, "bytes" | "occupied"> | null> {
   try {
-    return (await Deno.lstat(path)).size;
+    const info = await Deno.lstat(path);
+    return { bytes: info.size, occupied: occupiedBytes(info) };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
+}
+
+/** Not every system tells. */
+function occupiedBytes({ size, blocks, mode }: Pick<Deno.FileInfo, "size" | "blocks" | "mode">): number {
+  const isSparse = mode !== null && (mode & OWNER_MAY_WRITE) === 0;
+  return blocks === null || !isSparse ? size : Math.min(size, blocks * STAT_BLOCK_BYTES);
 }
 
 async function syncFolder(folder: string): Promise<void> {

@@ -6,7 +6,7 @@
  * have yet looks older than it is, by a checkpoint interval.
  */
 import { readCheckpoint } from "./checkpoint.ts";
-import { decodeHeader, HEADER_BYTES } from "./record.ts";
+import { decodeHeader, FLAG_HOLE, HEADER_BYTES } from "./record.ts";
 import { listSegments, segmentPath } from "./segment_name.ts";
 import { type Storage, StorageError } from "./storage.ts";
 
@@ -18,10 +18,10 @@ export async function oldestReceivedAt(storage: Storage, folder: string): Promis
   try {
     const { segments } = await listSegments(storage, folder);
     const checkpoint = await readCheckpoint(storage, folder);
-    for (const { number, bytes } of segments) {
+    for (const { number, length } of segments) {
       const [from, until] = checkpoint.segments.get(number) ?? [];
       const offset = from === 0 ? until! : 0;
-      if (offset + HEADER_BYTES > bytes) continue;
+      if (offset + HEADER_BYTES > length) continue;
       return await receivedAt(storage, segmentPath(folder, number), offset);
     }
     return null;
@@ -32,12 +32,17 @@ export async function oldestReceivedAt(storage: Storage, folder: string): Promis
   }
 }
 
-async function receivedAt(storage: Storage, path: string, offset: number): Promise<number | null> {
+async function receivedAt(storage: Storage, path: string, from: number): Promise<number | null> {
   const file = await storage.open(path, "read");
   try {
     const bytes = new Uint8Array(HEADER_BYTES);
-    if (await file.read(bytes, offset) < HEADER_BYTES) return null;
-    return decodeHeader(bytes, new DataView(bytes.buffer), 0)?.receivedAtMs ?? null;
+    for (let at = from;;) {
+      if (await file.read(bytes, at) < HEADER_BYTES) return null;
+      const header = decodeHeader(bytes, new DataView(bytes.buffer), 0);
+      if (header === null || (header.flags & FLAG_HOLE) === 0) return header?.receivedAtMs ?? null;
+      // Only without the checkpoint that made it one.
+      at += HEADER_BYTES + header.bodyBytes;
+    }
   } finally {
     file.close();
   }

@@ -16,19 +16,19 @@
  */
 import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
-import { CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
 import type { WritePosition } from "./control_block.ts";
 import { FAIR_LIMITS } from "./fair_limits.ts";
 import { FairWalk } from "./fair_walk.ts";
 import { HELD_STRETCHES_MAX, HeldProjects, stretchOf } from "./held_projects.ts";
-import { LARGE_FOLDER, type LargeBody, largeBodyOf } from "./large_body.ts";
+import { type LargeBody, largeBodyOf } from "./large_body.ts";
 import { LargeLeftovers } from "./large_leftovers.ts";
 import { readLargeBody } from "./large_reader.ts";
 import { FLAG_REQUEUED, type RecordPosition } from "./record.ts";
+import { openForReading } from "./partition_folder.ts";
 import type { PartitionReaderOptions } from "./partition_reader_options.ts";
 import { ReceiptTimes } from "./receipt_times.ts";
 import { SegmentLedger } from "./segment_ledger.ts";
-import { DEAD_FOLDER, listSegments, type SegmentFile, segmentPath } from "./segment_name.ts";
+import { type SegmentFile, segmentPath } from "./segment_name.ts";
 import { SegmentScanner } from "./segment_scanner.ts";
 import { type FoundRecord, SegmentWalk, type SpoolLoss, type Stretch } from "./segment_walk.ts";
 import { SpoolError } from "./spool_error.ts";
@@ -37,8 +37,6 @@ import { StretchList, StretchPool } from "./stretch_list.ts";
 import { StorageError } from "./storage.ts";
 
 export type { PartitionReaderOptions, RecordPosition, SpoolLoss, StoredRecord };
-
-const OWN_FOLDERS: ReadonlySet<string> = new Set([DEAD_FOLDER, LARGE_FOLDER]);
 
 type Found = FoundRecord | null | Promise<FoundRecord | null>;
 
@@ -127,16 +125,10 @@ export class PartitionReader {
   static async open(options: PartitionReaderOptions): Promise<PartitionReader> {
     const { storage, folder, control } = options;
     try {
-      await storage.ensureFolder(folder);
       // Before the files are listed: whatever is created after that has this number or a higher one.
       const openedAt = control.position();
-      const { segments, others } = await listSegments(storage, folder);
-      const { state, ...checkpoint } = await readCheckpoint(storage, folder);
-      const log = logger("spool");
-      if (state === "damaged") log.warn("The checkpoint is damaged; everything is sent again", { folder });
-      const foreign = others.filter((name) => !OWN_FOLDERS.has(name) && !CHECKPOINT_FILES.has(name));
-      if (foreign.length > 0) log.warn("Foreign files are ignored", { folder, files: foreign });
-      const ledger = new SegmentLedger(options, checkpoint, segments.map(({ number }) => number));
+      const { segments, checkpoint } = await openForReading(storage, folder);
+      const ledger = new SegmentLedger(options, checkpoint, segments);
       return new PartitionReader(options, ledger, openedAt, segments, checkpoint.highest);
     } catch (cause) {
       throw SpoolError.from(cause);

@@ -33,6 +33,8 @@ export interface PartitionReaderOptions {
   readonly fairLimits?: FairLimits;
   /** Bytes read at once unless a record is larger; default 128 KiB. */
   readonly chunkBytes?: number;
+  /** What the file-system keeps or leaves out as one, bytes; default 4096. */
+  readonly blockBytes?: number;
   /** Large bodies that were there when the node started; those no record names are removed. */
   readonly leftovers?: readonly Leftover[];
   /** Called for bytes that were skipped, so that they can be accounted for. */

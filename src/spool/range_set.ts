@@ -55,6 +55,19 @@ export class RangeSet {
     else this.#insert(from, to);
   }
 
+  /** Adds a range that may overlap others. */
+  fill(from: number, to: number): void {
+    let at = from;
+    const bounds = this.bounds();
+    for (let index = 0; index < bounds.length && bounds[index]! < to; index += 2) {
+      const [start, end] = [bounds[index]!, bounds[index + 1]!];
+      if (end <= at) continue;
+      if (start > at) this.add(at, start);
+      at = end;
+    }
+    if (at < to) this.add(at, to);
+  }
+
   /** End of the range that contains `at`, or undefined. */
   endAround(at: number): number | undefined {
     if (at < this.prefix) return this.prefix;

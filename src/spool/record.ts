@@ -33,6 +33,9 @@ export const FLAG_REQUEUED = 2;
 /** The record's body is a reference to a file of its own (see `large_body.ts`). */
 export const FLAG_LARGE = 4;
 
+/** No record: a header for bytes that were settled and are not on disk any more (see `segment_shrinker.ts`). */
+export const FLAG_HOLE = 8;
+
 /** A record as it is handed to the spool. */
 export interface SpoolRecord {
   /** Wall clock, ms since the epoch. */

@@ -7,20 +7,27 @@
  * its number is never given away again. The file of a large body goes the other way round, after the checkpoint that
  * calls its record settled: a record that is read again must find it.
  *
+ * A segment of which only little is left is made to take less room (segment_shrinker.ts), one after each checkpoint.
+ *
  * A checkpoint names every gap, and there are many when some projects wait and others do not; so the time between two
  * grows with what one takes, to {@link WRITE_PAUSES} times that.
  */
 import type { Clock, Timer } from "../core/clock.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
 import { logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/registry.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { SpaceBudget } from "./disk_budget.ts";
 import { type LargeBody, largePath, removeIfThere } from "./large_body.ts";
 import { RangeSet } from "./range_set.ts";
-import { segmentPath } from "./segment_name.ts";
+import { planShrink, type ShrinkPlan, shrinkSegment } from "./segment_shrinker.ts";
+import { type SegmentFile, segmentPath } from "./segment_name.ts";
 import type { Storage } from "./storage.ts";
 
 /** Times longer than the last checkpoint took that the next one waits at least. */
 const WRITE_PAUSES = 20;
+/** Time after a segment could not be shrunk before another one is tried. */
+const SHRINK_RETRY_MS = 60_000;
 
 /** Options of {@link SegmentLedger}. */
 export interface LedgerOptions {
@@ -28,6 +35,9 @@ export interface LedgerOptions {
   readonly folder: string;
   readonly budget: SpaceBudget;
   readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** What the file-system keeps or leaves out as one, bytes; default as `planShrink`. */
+  readonly blockBytes?: number | undefined;
   /** Longest time a settlement stays in memory only as long as checkpoints are quick, ms. */
   readonly checkpointIntervalMs: number;
 }
@@ -36,6 +46,8 @@ interface Segment {
   readonly settled: RangeSet;
   /** Length once the segment is complete and read to its end. */
   end: number | null;
+  /** Bytes of its length that it does not occupy. */
+  saved: number;
 }
 
 /** Settlements of one partition. */
@@ -48,18 +60,22 @@ export class SegmentLedger {
   /** Large bodies whose records are settled. */
   #bodies: LargeBody[] = [];
   #isDirty = false;
+  /** Monotonic time from which on a segment may be shrunk, ms. */
+  #shrinkFromMs = -Infinity;
   #writeMs = 0;
   #isClosed = false;
   #timer: Timer | null = null;
   #busy: Promise<void> = Promise.resolve();
 
   /** Starts from a checkpoint, of which only what concerns existing segments is kept. */
-  constructor(options: LedgerOptions, checkpoint: Checkpoint, existing: readonly number[]) {
+  constructor(options: LedgerOptions, checkpoint: Checkpoint, existing: readonly SegmentFile[]) {
     this.#o = options;
-    this.#highest = Math.max(checkpoint.highest, existing.at(-1) ?? 0);
-    for (const number of existing) {
-      const bounds = checkpoint.segments.get(number);
-      if (bounds) this.#segments.set(number, { settled: RangeSet.from(bounds), end: null });
+    this.#highest = Math.max(checkpoint.highest, existing.at(-1)?.number ?? 0);
+    for (const { number, bytes, length } of existing) {
+      const bounds = checkpoint.segments.get(number) ?? [];
+      const saved = length - bytes;
+      if (bounds.length + saved === 0) continue;
+      this.#segments.set(number, { settled: RangeSet.from(bounds), end: null, saved });
     }
   }
 
@@ -72,6 +88,13 @@ export class SegmentLedger {
   settle(number: number, from: number, to: number): void {
     const segment = this.#segment(number);
     segment.settled.add(from, to);
+    this.#change(number, segment);
+  }
+
+  /** The same for bytes without records, some of which may be settled. */
+  settleGap(number: number, from: number, to: number): void {
+    const segment = this.#segment(number);
+    segment.settled.fill(from, to);
     this.#change(number, segment);
   }
 
@@ -113,7 +136,7 @@ export class SegmentLedger {
 
   #segment(number: number): Segment {
     let segment = this.#segments.get(number);
-    if (!segment) this.#segments.set(number, segment = { settled: new RangeSet(), end: null });
+    if (!segment) this.#segments.set(number, segment = { settled: new RangeSet(), end: null, saved: 0 });
     if (number > this.#highest) this.#highest = number;
     return segment;
   }
@@ -143,10 +166,12 @@ export class SegmentLedger {
     const startMs = this.#o.clock.monotonic();
     try {
       const failures = await this.#deleteFinished();
-      const segments = this.#bounds();
+      const plans: ShrinkPlan[] = [];
+      const segments = this.#bounds(plans);
       await writeCheckpoint(this.#o.storage, this.#o.folder, { highest: this.#highest, segments });
       this.#writeMs = this.#o.clock.monotonic() - startMs;
       failures.push(...await this.#deleteBodies(bodies.splice(0)));
+      for (const plan of plans) await this.#shrink(plan);
       if (failures.length > 0) throw failures[0];
     } catch (error) {
       this.#bodies.push(...bodies);
@@ -156,10 +181,38 @@ export class SegmentLedger {
     }
   }
 
-  *#bounds(): Generator<readonly [number, readonly number[]]> {
-    for (const [number, { settled }] of this.#segments) {
+  /** What the checkpoint is to say. The first segment that this allows to be shrunk goes into `plans`. */
+  *#bounds(plans: ShrinkPlan[]): Generator<readonly [number, readonly number[]]> {
+    const mayShrink = !this.#isClosed && this.#o.clock.monotonic() >= this.#shrinkFromMs;
+    for (const [segment, { settled, end, saved }] of this.#segments) {
       const bounds = settled.bounds();
-      if (bounds.length > 0) yield [number, bounds];
+      if (bounds.length > 0) yield [segment, bounds];
+      if (!mayShrink || plans.length > 0 || end === null || settled.prefix >= end) continue;
+      const { blockBytes } = this.#o;
+      const plan = planShrink({ segment, end, bounds, occupied: end - saved, blockBytes });
+      if (plan) plans.push(plan);
+    }
+  }
+
+  async #shrink(plan: ShrinkPlan): Promise<void> {
+    const { storage, folder, budget, clock, metrics } = this.#o;
+    const segment = this.#segment(plan.segment);
+    const before = plan.end - segment.saved;
+    try {
+      const after = await shrinkSegment(storage, folder, plan, before);
+      if (after === null) {
+        this.#shrinkFromMs = Infinity;
+        return logger("spool").warn("The file-system keeps no holes; segments go as a whole", { folder });
+      }
+      segment.saved = plan.end - after;
+      budget.release(before - after);
+      metrics.add(METRICS.spoolShrunk);
+      metrics.add(METRICS.spoolShrunkBytes, before - after);
+      // There may be more of them.
+      this.#change(plan.segment, segment);
+    } catch (error) {
+      this.#shrinkFromMs = clock.monotonic() + SHRINK_RETRY_MS;
+      logger("spool").warn("A segment could not be shrunk", { folder, segment: plan.segment, error });
     }
   }
 
@@ -170,7 +223,8 @@ export class SegmentLedger {
     for (const [number, end] of [...this.#finished]) {
       try {
         // What somebody else deleted leaves the budget when the spool is measured (space_watch.ts).
-        if (await removeIfThere(storage, segmentPath(folder, number))) budget.release(end);
+        const { saved } = this.#segment(number);
+        if (await removeIfThere(storage, segmentPath(folder, number))) budget.release(end - saved);
         this.#finished.delete(number);
         this.#segments.delete(number);
       } catch (error) {

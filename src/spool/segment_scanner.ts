@@ -7,9 +7,10 @@
  *
  * Damage: a body that fails its checksum costs its record, since the header says where the next one starts. A header
  * that fails is skipped by searching for the next one that checks. A header found that way may be part of a client's
- * body made to look like one, so unless its whole record checks, the search goes on right behind it.
+ * body made to look like one, so unless its whole record checks, the search goes on right behind it; holes
+ * (segment_shrinker.ts) have nothing that could be checked, and the search does not believe in them.
  */
-import { decodeHeader, HEADER_BYTES, MAGIC, payloadChecks, type RecordHeader } from "./record.ts";
+import { decodeHeader, FLAG_HOLE, HEADER_BYTES, MAGIC, payloadChecks, type RecordHeader } from "./record.ts";
 import type { StorageFile } from "./storage.ts";
 
 /** Bytes read at once unless a record is larger. */
@@ -25,8 +26,17 @@ export type ScanStep =
     readonly meta: Uint8Array;
     readonly body: Uint8Array;
   }
-  /** Bytes that are no record. `cut`: it reaches the limit, and nothing says that more was written than a torn one. */
-  | { readonly kind: "gap"; readonly from: number; readonly to: number; readonly isCut: boolean }
+  /**
+   * Bytes that are no record. `isCut`: it reaches the limit, and nothing says that more was written than a torn one.
+   * `isHole`: what was there is settled, and was left out.
+   */
+  | {
+    readonly kind: "gap";
+    readonly from: number;
+    readonly to: number;
+    readonly isCut: boolean;
+    readonly isHole: boolean;
+  }
   | { readonly kind: "end" };
 
 const END: ScanStep = { kind: "end" };
@@ -65,24 +75,27 @@ export class SegmentScanner {
     const header = this.#headerAt(offset);
     if (header === null) return null;
     const bytes = HEADER_BYTES + header.metaBytes + header.bodyBytes;
+    if (isHole(header) && offset + bytes <= limit) return this.#skip(offset + bytes, { isHole: true });
     if (!this.#holds(offset, bytes) || offset + bytes > limit) return null;
-    return this.#recordAt(offset, bytes, header) ?? this.#skip(offset + bytes, false);
+    return this.#recordAt(offset, bytes, header) ?? this.#skip(offset + bytes);
   }
 
   async #readAndStep(limit: number): Promise<ScanStep> {
     const { offset } = this;
-    if (limit - offset < HEADER_BYTES) return this.#skip(limit, true);
+    if (limit - offset < HEADER_BYTES) return this.#skip(limit, { isCut: true });
     if (!this.#holds(offset, HEADER_BYTES)) await this.#load(offset, HEADER_BYTES, limit);
     const header = this.#headerAt(offset);
     if (header === null) return await this.#search(limit);
     const bytes = HEADER_BYTES + header.metaBytes + header.bodyBytes;
-    if (offset + bytes > limit) return this.#skip(limit, true);
+    if (offset + bytes > limit) return this.#skip(limit, { isCut: true });
+    if (isHole(header)) return this.#skip(offset + bytes, { isHole: true });
     if (!this.#holds(offset, bytes)) await this.#load(offset, bytes, limit);
-    return this.#recordAt(offset, bytes, header) ?? this.#skip(offset + bytes, false);
+    return this.#recordAt(offset, bytes, header) ?? this.#skip(offset + bytes);
   }
 
   /** The gap up to the next record that checks as a whole, or to the limit. */
   async #search(limit: number): Promise<ScanStep> {
+    let isCut = true;
     for (let at = this.offset + 1; limit - at >= HEADER_BYTES; at++) {
       if (!this.#holds(at, HEADER_BYTES)) await this.#load(at, HEADER_BYTES, limit);
       const found = this.#chunk.indexOf(MAGIC[0], at - this.#chunkAt);
@@ -95,12 +108,17 @@ export class SegmentScanner {
       if (!this.#holds(at, HEADER_BYTES)) await this.#load(at, HEADER_BYTES, limit);
       const header = this.#headerAt(at);
       if (header === null) continue;
+      if (isHole(header)) {
+        // Holes are made when a segment is complete, so its end is not torn.
+        isCut = false;
+        continue;
+      }
       const bytes = HEADER_BYTES + header.metaBytes + header.bodyBytes;
       if (at + bytes > limit) continue;
       if (!this.#holds(at, bytes)) await this.#load(at, bytes, limit);
-      if (payloadChecks(header, this.#slice(at + HEADER_BYTES, at + bytes))) return this.#skip(at, false);
+      if (payloadChecks(header, this.#slice(at + HEADER_BYTES, at + bytes))) return this.#skip(at);
     }
-    return this.#skip(limit, true);
+    return this.#skip(limit, { isCut });
   }
 
   /** The record, and the offset moved behind it; null when its payload does not check. */
@@ -112,10 +130,10 @@ export class SegmentScanner {
     return { kind: "record", offset, bytes, header, meta, body: this.#slice(bodyAt, offset + bytes) };
   }
 
-  #skip(to: number, isCut: boolean): ScanStep {
+  #skip(to: number, { isCut = false, isHole = false } = {}): ScanStep {
     const from = this.offset;
     this.offset = to;
-    return { kind: "gap", from, to, isCut };
+    return { kind: "gap", from, to, isCut, isHole };
   }
 
   #headerAt(at: number): RecordHeader | null {
@@ -144,4 +162,8 @@ export class SegmentScanner {
     this.#view = new DataView(chunk.buffer);
     this.#chunkAt = from;
   }
+}
+
+function isHole({ flags }: RecordHeader): boolean {
+  return (flags & FLAG_HOLE) !== 0;
 }

@@ -189,7 +189,7 @@ export class SegmentWalk {
         this.#readAttempts = 0;
         step = null;
         if (done.kind === "record") return { ...done, segment: current.stretch.segment };
-        if (done.kind === "gap") this.#skip(current, done.from, done.to, done.isCut);
+        if (done.kind === "gap") this.#skip(current, done);
         else if (!await this.#extend(current)) return null;
       }
     } catch (cause) {
@@ -258,8 +258,12 @@ export class SegmentWalk {
   }
 
   /** Settles bytes that are no record. */
-  #skip({ stretch: { segment, to }, isComplete }: Current, from: number, end: number, isCut: boolean): void {
-    this.#o.ledger.settle(segment, from, end);
+  #skip(
+    { stretch: { segment, to }, isComplete }: Current,
+    { from, to: end, isCut, isHole }: ScanStep & { readonly kind: "gap" },
+  ): void {
+    this.#o.ledger.settleGap(segment, from, end);
+    if (isHole) return;
     const kind = isCut && isComplete && to === null ? "torn" : "corrupt";
     this.#o.onLoss({ kind, segment, offset: from, bytes: end - from });
   }

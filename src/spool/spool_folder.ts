@@ -8,7 +8,8 @@
  *
  *     lock                        held by the node, with its process id
  *     p0/ p1/ ...                 a partition per lane, shared with nobody
- *       000000000001.seg ...      segments: records one after the other (record.ts), never changed once complete
+ *       000000000001.seg ...      segments: records one after the other (record.ts); once little is left of a
+ *                                 complete one, a copy with holes replaces it (segment_shrinker.ts)
  *       large/                    bodies beyond 1 MiB, each in a file of its own (large_body.ts)
  *       checkpoint                what of them is settled (checkpoint.ts)
  *       dead/000000000001.seg     records that were given up (dead_letter.ts), with a folder large/ of their own

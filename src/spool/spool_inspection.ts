@@ -1,11 +1,11 @@
 /**
  * Looking into a spool from outside: for tools that show, check and copy what is there.
  *
- * Segments are append-only and never changed, so all of this may run beside the node that writes them, without its
- * lock. What may happen meanwhile is that a segment vanishes, which ends its reading, or that one grows: it is read to
- * where it ended when it was opened. A record that is just being written looks like a torn one; so a segment that ends
- * in the middle of a record is looked at a second time before that is believed. What is settled is known as of the last
- * checkpoint.
+ * Segments are append-only, or replaced by a copy with what waits at the same places, so all of this may run beside the
+ * node that writes them, without its lock. What may happen meanwhile is that a segment vanishes, which ends its reading,
+ * or that one grows: it is read to where it ended when it was opened. A record that is just being written looks like a
+ * torn one; so a segment that ends in the middle of a record is looked at a second time before that is believed. What is
+ * settled is known as of the last checkpoint; what of it was left out of a copy is not there any more.
  *
  * Everything is read one record after the other, payloads and their checksums included: time grows with the bytes in
  * segments. Large bodies are only read by whoever asks for them.
@@ -134,6 +134,7 @@ export async function* readSegment(
       const step = await scanner.next(limit);
       if (step.kind === "end") return;
       if (step.kind === "gap") {
+        if (step.isHole) continue;
         if (step.isCut && await grew(file, step.from, clock)) return;
         yield { kind: "damage", from: step.from, to: step.to, isCut: step.isCut };
         continue;

@@ -35,11 +35,16 @@ export interface StorageFile {
   read(into: Uint8Array, position: number): Promise<number>;
   /** Resolves once everything written is durable; `not_found` when the file was deleted since it was opened. */
   sync(): Promise<void>;
-  /** Cuts the file to `bytes`. */
+  /** What of it takes room on disk, see {@link StorageEntry.occupied}. */
+  occupied(): Promise<number>;
+  /** Cuts the file to `bytes`, or extends it by a hole. */
   truncate(bytes: number): Promise<void>;
   /** Gives the file back. Never fails. */
   close(): void;
 }
+
+/** How a file is opened. */
+export type StorageOpenMode = "create" | "create_sparse" | "read";
 
 /** Entry of a folder. */
 export interface StorageEntry {
@@ -47,6 +52,11 @@ export interface StorageEntry {
   readonly isFolder: boolean;
   /** Length of a file, 0 of a folder. */
   readonly bytes: number;
+  /**
+   * What of it takes room on disk: less than its length only of a file that was created as a sparse one, because what a
+   * file-system that compresses says of others changes from one look to the next.
+   */
+  readonly occupied: number;
 }
 
 /** A lock held by this process. */
@@ -60,15 +70,19 @@ export interface Storage {
   list(folder: string): Promise<StorageEntry[]>;
   /** Creates a folder and its parents, durably; an existing one is fine. `exists` when something else is there. */
   ensureFolder(folder: string): Promise<void>;
-  /** `create`: a new file for writing whose name is durable at once, `exists` when there is one. `read`: for reading. */
-  open(path: string, mode: "create" | "read"): Promise<StorageFile>;
+  /**
+   * - `create`: a new file for writing whose name is durable at once, `exists` when there is one
+   * - `create_sparse`: the same, and what is never written of it takes no room if the file-system can do that
+   * - `read`: for reading
+   */
+  open(path: string, mode: StorageOpenMode): Promise<StorageFile>;
   /** The whole of a small file. */
   readFile(path: string): Promise<Uint8Array>;
   /** Replaces a file or creates it: afterwards, even after a crash, it holds either the old bytes or the new ones. */
   replaceFile(path: string, bytes: Uint8Array): Promise<void>;
   /** Removes a file. After a power loss it may be back until the folder is synced by a later call. */
   remove(path: string): Promise<void>;
-  /** Moves a file, durably. */
+  /** Moves a file, durably, in place of one that has the name already. */
   rename(from: string, to: string): Promise<void>;
   /** Gives a file a second name, durably; its bytes stay until both are removed. `exists` when the name is taken. */
   link(from: string, to: string): Promise<void>;

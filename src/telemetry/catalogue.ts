@@ -167,6 +167,11 @@ export const METRICS = {
     "spool_settled_records",
     "Records that reached their end: delivered, dropped or dead.",
   ),
+  spoolShrunk: counter(
+    "spool_shrunk_segments",
+    "Segments of which only little waited, copied without what was settled in them.",
+  ),
+  spoolShrunkBytes: counter("spool_shrunk_bytes", "Bytes on disk that this gave back."),
   spoolWaiting: gauge("spool_waiting_records", "Records read from disk or appended that are not settled."),
   spoolHeldProjects: gauge(
     "spool_held_projects",

@@ -4,6 +4,7 @@ import {
   StorageError,
   type StorageFile,
   type StorageLock,
+  type StorageOpenMode,
 } from "../../src/spool/storage.ts";
 
 /** A call about to be made: its name, the path, and its number since the last {@link SimStorage.crash}. */
@@ -32,12 +33,17 @@ export interface SimOptions {
   readonly shortWrites?: boolean;
 }
 
+/** What is kept or left out of a sparse file as one. */
+export const SIM_BLOCK_BYTES = 64;
+
 /** A change of a file that is not durable. */
 type Change =
   | { readonly kind: "write"; readonly position: number; readonly bytes: Uint8Array }
   | { readonly kind: "truncate"; readonly bytes: number };
 
 interface SimFile {
+  /** Blocks of a sparse file that were ever written: the others take no room. */
+  readonly written?: Set<number>;
   /** What the running machine sees. */
   content: Uint8Array;
   /** What is there after a power loss, apart from `unsynced`. */
@@ -49,7 +55,8 @@ interface SimFile {
  * A file-system in memory that loses power, tears writes, fails and runs full on demand.
  *
  * After a power loss synced bytes are there; of the others any part may be, in any order of the writes: each one is
- * kept, dropped or torn by chance. Removed files may be back until their folder was synced by another call. After a
+ * kept, dropped or torn by chance. Removed files may be back, and moved ones at their old place, until their folder was
+ * synced by another call. After a
  * failed sync the bytes it should have made durable are dropped for good, though a read still shows them.
  */
 export class SimStorage implements Storage {
@@ -62,6 +69,12 @@ export class SimStorage implements Storage {
   readonly files = new Map<string, SimFile>();
   readonly folders = new Set<string>();
   readonly #removed = new Map<string, SimFile>();
+  #renamed: {
+    readonly from: string;
+    readonly to: string;
+    readonly file: SimFile;
+    readonly replaced: SimFile | null;
+  }[] = [];
   readonly #locks = new Set<string>();
   readonly #random: () => number;
   readonly #shortWrites: boolean;
@@ -81,7 +94,16 @@ export class SimStorage implements Storage {
   /** Bytes of all files. */
   get bytes(): number {
     let bytes = 0;
-    for (const { content } of new Set(this.files.values())) bytes += content.length;
+    for (const file of new Set(this.files.values())) bytes += occupied(file);
+    return bytes;
+  }
+
+  /** Bytes of the segments and large bodies below a folder. */
+  bytesIn(folder: string): number {
+    let bytes = 0;
+    for (const [path, file] of this.files) {
+      if (path.startsWith(`${folder}/`) && /\.(seg|body)$/.test(path)) bytes += occupied(file);
+    }
     return bytes;
   }
 
@@ -90,12 +112,23 @@ export class SimStorage implements Storage {
     return this.#isDead;
   }
 
+  /** Loses power: every call fails until {@link SimStorage.crash}. */
+  cutPower(): void {
+    this.#isDead = true;
+  }
+
   /** Loses power and starts again: what was not synced is decided by chance, and handles of before are dead. */
   crash(): void {
     this.#life++;
     this.#isDead = false;
     this.calls = 0;
     this.#locks.clear();
+    for (const { from, to, file, replaced } of this.#renamed.splice(0).reverse()) {
+      if (this.files.get(to) !== file || this.#random() < 0.5) continue;
+      this.files.set(from, file);
+      if (replaced) this.files.set(to, replaced);
+      else this.files.delete(to);
+    }
     for (const [path, file] of this.#removed) {
       if (!this.files.has(path) && this.#random() < 0.5) this.files.set(path, file);
     }
@@ -119,14 +152,14 @@ export class SimStorage implements Storage {
     return this.call("list", folder, () => {
       if (!this.folders.has(folder)) throw missing(folder);
       const entries: StorageEntry[] = [];
-      for (const [path, { content }] of this.files) {
-        if (parentOf(path) === folder) {
-          entries.push({ name: path.slice(folder.length + 1), isFolder: false, bytes: content.length });
-        }
+      for (const [path, file] of this.files) {
+        if (parentOf(path) !== folder) continue;
+        const sizes = { bytes: file.content.length, occupied: occupied(file) };
+        entries.push({ name: path.slice(folder.length + 1), isFolder: false, ...sizes });
       }
       for (const path of this.folders) {
         if (parentOf(path) === folder) {
-          entries.push({ name: path.slice(folder.length + 1), isFolder: true, bytes: 0 });
+          entries.push({ name: path.slice(folder.length + 1), isFolder: true, bytes: 0, occupied: 0 });
         }
       }
       return entries;
@@ -142,7 +175,7 @@ export class SimStorage implements Storage {
     });
   }
 
-  open(path: string, mode: "create" | "read"): Promise<StorageFile> {
+  open(path: string, mode: StorageOpenMode): Promise<StorageFile> {
     return this.call("open", path, () => {
       const existing = this.files.get(path);
       if (mode === "read") {
@@ -151,7 +184,9 @@ export class SimStorage implements Storage {
       }
       if (existing) throw new StorageError("exists", `${path} exists`);
       if (!this.folders.has(parentOf(path))) throw missing(path);
-      const file: SimFile = { content: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] };
+      const [content, durable] = [new Uint8Array(0), new Uint8Array(0)];
+      const sparse = mode === "create_sparse" ? { written: new Set<number>() } : {};
+      const file: SimFile = { content, durable, unsynced: [], ...sparse };
       this.files.set(path, file);
       this.#syncFolder(path);
       return new Handle(this, path, file);
@@ -190,12 +225,15 @@ export class SimStorage implements Storage {
     });
   }
 
-  rename(from: string, to: string): Promise<void> {
-    return this.call("rename", from, () => {
+  async rename(from: string, to: string): Promise<void> {
+    await this.call("rename", from, () => {
       const file = this.files.get(from);
       if (!file || !this.folders.has(parentOf(to))) throw missing(from);
+      this.#renamed.push({ from, to, file, replaced: this.files.get(to) ?? null });
       this.files.delete(from);
       this.files.set(to, file);
+    });
+    await this.call("rename.sync", from, () => {
       this.#syncFolder(from);
       this.#syncFolder(to);
     });
@@ -274,6 +312,7 @@ export class SimStorage implements Storage {
     for (const removed of this.#removed.keys()) {
       if (parentOf(removed) === folder) this.#removed.delete(removed);
     }
+    this.#renamed = this.#renamed.filter(({ to }) => parentOf(to) !== folder);
   }
 }
 
@@ -291,7 +330,7 @@ class Handle implements StorageFile {
   write(chunks: readonly Uint8Array[], position: number): Promise<number> {
     return this.#call("write", () => {
       const all = concat(chunks);
-      const growth = Math.max(0, position + all.length - this.file.content.length);
+      const growth = Math.max(0, position + all.length - Math.max(position, this.file.content.length));
       const room = this.storage.capacity - this.storage.bytes;
       let accepted = this.storage.accept(all.length);
       if (growth > room) accepted = Math.min(accepted, all.length - (growth - room));
@@ -322,6 +361,10 @@ class Handle implements StorageFile {
     }
   }
 
+  occupied(): Promise<number> {
+    return this.#call("occupied", () => occupied(this.file));
+  }
+
   truncate(bytes: number): Promise<void> {
     return this.#call("truncate", () => this.#change({ kind: "truncate", bytes }));
   }
@@ -331,6 +374,11 @@ class Handle implements StorageFile {
   #change(change: Change): void {
     this.file.content = applied(this.file.content, change);
     this.file.unsynced.push(change);
+    if (!this.file.written || change.kind === "truncate") return;
+    const end = change.position + change.bytes.length;
+    for (let block = Math.floor(change.position / SIM_BLOCK_BYTES); block * SIM_BLOCK_BYTES < end; block++) {
+      this.file.written.add(block);
+    }
   }
 
   #call<T>(name: string, effect: () => T): Promise<T> {
@@ -339,6 +387,15 @@ class Handle implements StorageFile {
     }
     return this.storage.call(name, this.path, effect);
   }
+}
+
+function occupied({ content, written }: SimFile): number {
+  if (!written) return content.length;
+  let bytes = 0;
+  for (const block of written) {
+    bytes += Math.max(0, Math.min(SIM_BLOCK_BYTES, content.length - block * SIM_BLOCK_BYTES));
+  }
+  return bytes;
 }
 
 function applied(content: Uint8Array, change: Change): Uint8Array {

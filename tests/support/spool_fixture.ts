@@ -45,6 +45,7 @@ export interface PartitionSettings {
   readonly fairLimits?: FairLimits;
   readonly recordAgeMsMax?: number;
   readonly heldStretchesMax?: number;
+  readonly blockBytes?: number;
   readonly leftovers?: readonly Leftover[];
   readonly projects?: { readonly writer: ProjectBytes; readonly reader: LaneProjectBytes };
 }
@@ -69,6 +70,7 @@ export async function openPartition(
     ...common,
     chunkBytes,
     checkpointIntervalMs: 100,
+    blockBytes: given.blockBytes ?? 4096,
     backlogShare,
     freshMs,
     fairLimits,

@@ -15,6 +15,23 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+Deno.test("diskStorage: what was never written of a sparse file takes no room, and that of others is not looked at", () =>
+  inFolder(async (folder) => {
+    for (const mode of ["create_sparse", "create"] as const) {
+      const file = await diskStorage.open(`${folder}/${mode}`, mode);
+      await file.write([bytes("end")], 1 << 20);
+      await file.truncate(2 << 20);
+      await file.sync();
+      const occupied = await file.occupied();
+      if (mode === "create") assertEquals(occupied, 2 << 20);
+      else assert(occupied > 0 && occupied <= 1 << 16, `${occupied} bytes`);
+      assertEquals((await diskStorage.list(folder)).find(({ name }) => name === mode), {
+        ...{ name: mode, isFolder: false, bytes: 2 << 20, occupied },
+      });
+      file.close();
+    }
+  }));
+
 Deno.test("diskStorage: writes in pieces, reads at any place, truncates and lists", () =>
   inFolder(async (folder) => {
     await diskStorage.ensureFolder(`${folder}/a/b`);
@@ -32,12 +49,22 @@ Deno.test("diskStorage: writes in pieces, reads at any place, truncates and list
     assertEquals([await again.read(into, 6), new TextDecoder().decode(into)], [6, "World!"]);
     assertEquals(await again.read(into, 12), 0);
     again.close();
-    assertEquals(await diskStorage.list(`${folder}/a`), [{ name: "b", isFolder: true, bytes: 0 }]);
+    assertEquals(await diskStorage.list(`${folder}/a`), [{
+      name: "b",
+      isFolder: true,
+      bytes: 0,
+      occupied: 0,
+    }]);
     await diskStorage.replaceFile(path, bytes("new"));
     await diskStorage.rename(path, `${folder}/a/moved`);
     assertEquals(await diskStorage.readFile(`${folder}/a/moved`), bytes("new"));
     await diskStorage.removeFolder(`${folder}/a/b`);
-    assertEquals(await diskStorage.list(`${folder}/a`), [{ name: "moved", isFolder: false, bytes: 3 }]);
+    assertEquals(await diskStorage.list(`${folder}/a`), [{
+      name: "moved",
+      isFolder: false,
+      bytes: 3,
+      occupied: 3,
+    }]);
     await diskStorage.remove(`${folder}/a/moved`);
   }));
 

@@ -56,3 +56,18 @@ function merged(ranges: readonly (readonly [number, number])[]): [number, number
   }
   return result;
 }
+
+Deno.test("RangeSet: a range that overlaps others fills what is between them", () => {
+  const bound = fc.integer({ min: 0, max: 60 });
+  const range = fc.tuple(bound, bound).map(([a, b]) => [Math.min(a, b), Math.max(a, b) + 1] as const);
+  fc.assert(fc.property(fc.array(range, { minLength: 1, maxLength: 12 }), (ranges) => {
+    const set = new RangeSet();
+    const bytes = new Set<number>();
+    for (const [from, to] of ranges) {
+      set.fill(from, to);
+      for (let at = from; at < to; at++) bytes.add(at);
+    }
+    const filled = [...bytes].sort((a, b) => a - b).map((at) => [at, at + 1] as const);
+    assertEquals(set.bounds(), merged(filled).flat());
+  }));
+});

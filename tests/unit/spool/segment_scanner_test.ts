@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { recordBytes } from "../../../src/spool/record.ts";
+import { encodeHeader, FLAG_HOLE, HEADER_BYTES, recordBytes } from "../../../src/spool/record.ts";
 import { segmentPath } from "../../../src/spool/segment_name.ts";
 import { SegmentScanner } from "../../../src/spool/segment_scanner.ts";
 import { SimStorage } from "../../support/sim_storage.ts";
@@ -114,4 +114,32 @@ Deno.test("SegmentScanner: records that were handed out stay as they were while 
     held.push({ ...step.header, meta: step.meta, body: step.body });
   }
   assertEquals(held.map(numberOf), [0, 1, 2, 3, 4]);
+});
+
+Deno.test("SegmentScanner: a hole is passed over, and one that a client made up in a body is not believed", async () => {
+  const { storage, bytes, starts } = await oneSegment();
+  const hole = (into: Uint8Array, from: number, to: number): void =>
+    encodeHeader(into, new DataView(into.buffer), from, {
+      ...{ metaBytes: 0, bodyBytes: to - from - HEADER_BYTES, payloadCrc: 0, flags: FLAG_HOLE },
+      ...{ receivedAtMs: 0, sequence: 0, projectHash: 0, categoryLow: 0, categoryHigh: 0 },
+    });
+  const made = bytes.slice();
+  made.fill(0, starts[1]!, starts[4]);
+  hole(made, starts[1]!, starts[4]!);
+  for (const chunkBytes of [1, 64, 200, 1 << 20]) {
+    assertEquals(await scan(storage, made, chunkBytes), {
+      numbers: [0, 4, 5, 6],
+      gaps: [{ from: starts[1]!, to: starts[4]!, isCut: false }],
+    });
+  }
+  // In the body of a record whose own header is damaged, with a length that would swallow all that follows.
+  const forged = bytes.slice();
+  hole(forged, starts[3]! + HEADER_BYTES + 100, bytes.length);
+  forged[starts[3]! + 9]! ^= 1;
+  for (const chunkBytes of [1, 64, 200, 1 << 20]) {
+    assertEquals(await scan(storage, forged, chunkBytes), {
+      numbers: [0, 1, 2, 4, 5, 6],
+      gaps: [{ from: starts[3]!, to: starts[4]!, isCut: false }],
+    });
+  }
 });

@@ -52,10 +52,10 @@ Deno.test("StretchCursor: projects released together share what is read, whateve
 
 Deno.test("StretchCursor: what is read ahead ends where the writer is", async () => {
   const storage = new SimStorage({});
-  const { reader, writer, control, budget, clock } = await openPartition(storage, {
+  const { reader, writer, control, budget, clock, metrics } = await openPartition(storage, {
     segmentBytesMax: 1 << 20,
   });
-  const options = { storage, folder: PARTITION, control, budget, clock };
+  const options = { storage, folder: PARTITION, control, budget, clock, metrics };
   const ledger = new SegmentLedger(
     { ...options, checkpointIntervalMs: 100 },
     { highest: 0, segments: new Map() },
