@@ -9,8 +9,8 @@
  * repeated: nothing is counted twice, and nothing forgotten. A window that comes back after it was over, because a clock
  * was set, gets another field, so that what was told before stays.
  *
- * Accuracy: a node knows of the others what they had admitted one exchange ago, so all of them together may admit
- * beyond the limit what they admit within one exchange: about half a second. While the store is away every node
+ * Accuracy: a node learns of the others when it tells of itself, so all of them together may admit beyond the limit
+ * what they admit until then, within about half a second. While the store is away every node
  * enforces the limit for itself, which is at most the limit times the nodes; what it admitted meanwhile is told later.
  *
  * Limits: {@link WINDOWS_MAX} windows are followed; of more the node counts for itself.
