@@ -30,7 +30,7 @@ import { NodeInsight } from "./lane/node_insight.ts";
 import { NodeLogs } from "./lane/node_logs.ts";
 import { NodeMemory } from "./lane/node_memory.ts";
 import { policyFacts } from "./lane/node_policy.ts";
-import { setNodeGauges } from "./lane/node_gauges.ts";
+import { setNodeGauges, spoolNotes } from "./lane/node_gauges.ts";
 import { NodeState } from "./lane/node_state.ts";
 import { NodeUpstreams, type NodeUpstreamsOptions } from "./lane/node_upstreams.ts";
 import { TapControl } from "./lane/tap_control.ts";
@@ -199,7 +199,7 @@ export class Node {
       lanes: this.#lanes.all.length,
       phase: phases[this.#phase],
       problems,
-      notes: this.#quotas.notes,
+      notes: [...spoolNotes(this.metrics), ...this.#quotas.notes],
       topProjects: this.#lanes.busiestProjects(TOP_PROJECTS, this.#deps.clock.now()),
       errors: this.#insight.errors.newest,
       registration: this.#managed?.registration.kind ?? null,

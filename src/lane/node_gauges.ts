@@ -1,7 +1,15 @@
 import { VERSION } from "../core/version.ts";
 import type { DiskBudget } from "../spool/disk_budget.ts";
 import { METRICS } from "../telemetry/catalogue.ts";
-import type { Metrics } from "../telemetry/registry.ts";
+import type { Metrics, MetricsReader } from "../telemetry/registry.ts";
+
+/** What of the spool is to be known while the node is ready all the same. */
+export function spoolNotes(metrics: Pick<MetricsReader, "read">): string[] {
+  const places = metrics.read(METRICS.spoolUnreadable);
+  return places > 0
+    ? [`the disk fails to read what waits in ${places === 1 ? "one place" : `${places} places`}`]
+    : [];
+}
 
 /** Sets the gauges of the node as a whole: readiness, version, spool. */
 export function setNodeGauges(

@@ -20,8 +20,10 @@ import { decodeRequestMeta, type RequestMeta } from "../protocol/request_meta.ts
 import { encodeLargeBody } from "../spool/large_body.ts";
 import type { DeadLetter } from "../spool/dead_letter.ts";
 import type { PartitionReader, RecordPosition, StoredRecord } from "../spool/partition_reader.ts";
+import { RecordLost } from "../spool/read_record.ts";
 import { SpoolError } from "../spool/spool_error.ts";
 import { logger } from "../telemetry/log.ts";
+import { METRICS } from "../telemetry/catalogue.ts";
 import type { Metrics } from "../telemetry/registry.ts";
 import type { BodyEncoder } from "../upstream/body_encoding.ts";
 import type { ForwardResult } from "../upstream/classify.ts";
@@ -36,6 +38,9 @@ const log = logger("lane");
 
 /** Pause after the disk could not be read. */
 const DISK_PAUSE_MS = 1000;
+
+/** Until a record that waited and could not be read then is tried again. */
+const REREAD_PAUSE_MS = 10_000;
 
 /** Options of {@link SpoolSource}. */
 export interface SpoolSourceOptions {
@@ -225,14 +230,21 @@ export class SpoolSource implements ForwardSource<SpoolJob> {
     this.#o.ledger.countHere("invalid", reason, quantities);
   }
 
-  async #again({ position, history }: ParkedRecord): Promise<SpoolJob | null> {
-    const { reader, ledger } = this.#o;
+  async #again(parked: ParkedRecord): Promise<SpoolJob | null> {
+    const { position, history } = parked;
+    const { reader, ledger, clock, metrics } = this.#o;
     try {
       const record = await reader.reread(position);
       return await this.#police(record, position, history);
     } catch (error) {
-      if (!(error instanceof SpoolError)) throw error;
-      log.error("a record that waited for a retry cannot be read: {error}", { error });
+      if (error instanceof SpoolError) {
+        log.error("a record that waited cannot be read now: {error}", { error });
+        this.#waiting.park({ ...parked, dueMs: clock.monotonic() + REREAD_PAUSE_MS });
+        return null;
+      }
+      if (!(error instanceof RecordLost)) throw error;
+      log.error("a record that waited is lost: {error}", { error });
+      metrics.add(METRICS.spoolCorrupt);
       ledger.countHere("invalid", "corrupt_record", []);
       reader.settle(position);
       return null;

@@ -26,15 +26,15 @@ import { readLargeBody } from "./large_reader.ts";
 import { FLAG_REQUEUED, type RecordPosition } from "./record.ts";
 import { openForReading } from "./partition_folder.ts";
 import type { PartitionReaderOptions } from "./partition_reader_options.ts";
+import { readRecordAt } from "./read_record.ts";
 import { ReceiptTimes } from "./receipt_times.ts";
 import { SegmentLedger } from "./segment_ledger.ts";
-import { type SegmentFile, segmentPath } from "./segment_name.ts";
-import { SegmentScanner } from "./segment_scanner.ts";
+import type { SegmentFile } from "./segment_name.ts";
 import { type FoundRecord, SegmentWalk, type SpoolLoss, type Stretch } from "./segment_walk.ts";
 import { SpoolError } from "./spool_error.ts";
 import { type ReadRecord, type StoredRecord, storedRecord } from "./stored_record.ts";
 import { StretchList, StretchPool } from "./stretch_list.ts";
-import { StorageError } from "./storage.ts";
+import { UnreadableStretches } from "./unreadable_stretches.ts";
 
 export type { PartitionReaderOptions, RecordPosition, SpoolLoss, StoredRecord };
 
@@ -59,6 +59,7 @@ export class PartitionReader {
   #backlogUnread: number | null;
   #backlogCredit = 0;
   readonly #leftovers: LargeLeftovers;
+  readonly #unreadable: UnreadableStretches;
 
   private constructor(
     options: PartitionReaderOptions,
@@ -72,10 +73,13 @@ export class PartitionReader {
     this.#ledger = ledger;
     this.#openedAt = openedAt.segment > 0 ? openedAt : { segment: last + 1, offset: 0, sequence: 0 };
     this.times = new ReceiptTimes(options.clock, options.control, this.#openedAt);
+    this.#unreadable = new UnreadableStretches(options);
     const onLoss = (loss: SpoolLoss): void => this.#lose(loss);
-    const openWalk = (): SegmentWalk => new SegmentWalk({ ...options, ledger, onLoss });
-    this.#freshWalk = openWalk();
-    this.#backlogWalk = openWalk();
+    this.#freshWalk = new SegmentWalk({ ...options, ledger, onLoss });
+    this.#backlogWalk = new SegmentWalk({ ...options, ledger, onLoss });
+    // What a project's queue goes back to stays listed there until it gives up.
+    const openWalk = (): SegmentWalk =>
+      new SegmentWalk({ ...options, ledger, onLoss: (loss) => this.#tell(loss) });
     this.#heldBack = new HeldProjects({
       pool: this.#pool,
       get recordAgeMsMax() {
@@ -184,6 +188,7 @@ export class PartitionReader {
   next(): StoredRecord | null | Promise<StoredRecord | null> {
     this.times.follow();
     this.#letGoOfTheOld();
+    if (this.#unreadable.isDue) return this.#readAgain();
     if (this.#leftovers.isOpen) this.#leftovers.removeIf(this.#backlog.isThrough);
     if (this.#isBacklogsTurn()) return this.#nextOf(this.#backlog, this.#fresh);
     return this.#nextOf(this.#fresh, this.#backlog);
@@ -207,24 +212,12 @@ export class PartitionReader {
   }
 
   /**
-   * Reads a record again that was handed out and is not settled.
+   * Reads a record again that was handed out and is not settled; see {@link readRecordAt}.
    *
-   * @throws {SpoolError} `io_error`: the disk fails, or the bytes are no longer what they were
+   * @throws {RecordLost|SpoolError}
    */
   async reread(position: RecordPosition): Promise<StoredRecord> {
-    try {
-      const { storage, folder } = this.#o;
-      const file = await storage.open(segmentPath(folder, position.segment), "read");
-      try {
-        const step = await new SegmentScanner(file, position.offset).next(position.offset + position.bytes);
-        if (step.kind !== "record") throw new StorageError("io", "The record is damaged");
-        return this.#stored(step, position);
-      } finally {
-        file.close();
-      }
-    } catch (cause) {
-      throw SpoolError.from(cause);
-    }
+    return this.#stored(await readRecordAt(this.#o.storage, this.#o.folder, position), position);
   }
 
   /**
@@ -375,9 +368,21 @@ export class PartitionReader {
     return storedRecord(read, position, this.times.of(position, read.header.receivedAtMs), redelivered);
   }
 
+  async #readAgain(): Promise<StoredRecord | null> {
+    for (const stretch of await this.#unreadable.take()) this.#backlog.add(stretch);
+    return await this.next();
+  }
+
   #lose(loss: SpoolLoss): void {
-    // Records that could not be read may name any of them.
-    if (loss.kind === "unreadable") this.#leftovers.abandon();
+    if (loss.kind === "unreadable") {
+      // Records that could not be read may name any of them.
+      this.#leftovers.abandon();
+      this.#unreadable.add(loss);
+    }
+    this.#tell(loss);
+  }
+
+  #tell(loss: SpoolLoss): void {
     const { metrics, folder, onLoss } = this.#o;
     if (loss.kind === "torn") metrics.add(METRICS.spoolTornBytes, loss.bytes);
     else metrics.add(METRICS.spoolCorrupt);

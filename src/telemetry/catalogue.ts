@@ -192,6 +192,10 @@ export const METRICS = {
   spoolFreeBytes: gauge("spool_volume_free_bytes", "Bytes free on the spool's volume."),
   spoolCorrupt: counter("spool_corrupt_records", "Places where a segment could not be read and was skipped."),
   spoolTornBytes: counter("spool_torn_bytes", "Bytes of torn tails found after a crash."),
+  spoolUnreadable: gauge(
+    "spool_unreadable_places",
+    "Places where the disk fails to read what waits; they are tried again, after a pause that grows.",
+  ),
   spoolUnhealthy: gauge("spool_unhealthy", "1 while the disk refuses writes."),
 
   forwarded: counter("forwarded_requests", "Requests sent upstream, by how they ended.", {

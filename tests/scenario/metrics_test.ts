@@ -58,6 +58,7 @@ const BY_UNIT_TESTS: Partial<Record<Key, readonly [file: string, word: string]>>
   accessLines: ["telemetry/access_writer_test.ts", "access"],
   spoolCorrupt: ["spool/partition_reader_test.ts", "damaged"],
   spoolTornBytes: ["spool/partition_reader_test.ts", "spoolTornBytes"],
+  spoolUnreadable: ["spool/partition_reader_test.ts", "spoolUnreadable"],
 };
 
 function note(reader: MetricsReader, moved: Set<Key>): void {

@@ -229,6 +229,35 @@ Deno.test("SpoolSource: a project whose records fail is held back; nobody waits 
   assertEquals(metrics.read(METRICS.spoolHeld), 0);
 });
 
+Deno.test("SpoolSource: records that wait for another try outlive a disk that cannot be read, and hold nobody up", async () => {
+  await using all = await fixture(new ProjectTable(ALL));
+  const { append, jobs, source, clock, storage, metrics, control, reader } = all;
+  await append(...range(3).map((n) => recordOf(A, n)));
+  const first = await jobs();
+  for (const job of first) source.retryLater(job, 1000, FAILED);
+  storage.fault = ({ name }) => name === "read" ? "io" : null;
+  await clock.advance(1000);
+  assertEquals(await jobs(), []);
+  storage.fault = () => null;
+  await append(recordOf(B, 9));
+  await clock.advance(1000);
+  assertEquals((await jobs()).map(numberOf), [9]);
+  await clock.advance(10_000);
+  const again = (await jobs()).toSorted((a, b) => numberOf(a) - numberOf(b));
+  assertEquals(again.map((job) => [numberOf(job), job.attempts]), [[0, 1], [1, 1], [2, 1]]);
+  assertEquals([metrics.read(METRICS.spoolCorrupt), control.waitingRecords], [0, 4]);
+
+  // What is damaged meanwhile is lost, alone and counted.
+  for (const job of again) source.retryLater(job, 1000, FAILED);
+  const [file] = [...storage.files].filter(([path]) => path.endsWith(".seg")).map(([, file]) => file);
+  file!.content = file!.content.slice();
+  const { offset, bytes } = again[1]!.position;
+  file!.content[offset + bytes - 3]! ^= 1;
+  await clock.advance(1000);
+  assertEquals((await jobs()).map(numberOf).sort(), [0, 2]);
+  assertEquals([metrics.read(METRICS.spoolCorrupt), reader.inHand], [1, 3]);
+});
+
 for (const [how, jumpMs] of [["forward", DAY_MS], ["forward", 3650 * DAY_MS], ["back", -DAY_MS]] as const) {
   const days = Math.abs(jumpMs) / DAY_MS;
 

@@ -3,10 +3,12 @@ import { readCheckpoint } from "../../../src/spool/checkpoint.ts";
 import { ControlBlock } from "../../../src/spool/control_block.ts";
 import { FAIR_LIMITS } from "../../../src/spool/fair_limits.ts";
 import { PartitionReader } from "../../../src/spool/partition_reader.ts";
+import { RecordLost } from "../../../src/spool/read_record.ts";
 import { FLAG_REQUEUED, recordBytes } from "../../../src/spool/record.ts";
 import { segmentName, segmentPath } from "../../../src/spool/segment_name.ts";
 import { SpoolError } from "../../../src/spool/spool_error.ts";
 import { METRICS } from "../../../src/telemetry/catalogue.ts";
+import { seededRandom } from "../../support/seeded_random.ts";
 import { SimStorage } from "../../support/sim_storage.ts";
 import {
   closePartition,
@@ -207,7 +209,7 @@ Deno.test("PartitionReader.next: a disk that cannot be read is an error, and not
   await closePartition(partition);
 });
 
-Deno.test("PartitionReader.next: a complete segment that stays unreadable is left for the next start", async () => {
+Deno.test("PartitionReader.next: a complete segment that stays unreadable is left behind, and is there at the next start", async () => {
   const storage = new SimStorage({});
   const partition = await openPartition(storage, { segmentBytesMax: 300 });
   const { reader } = partition;
@@ -233,6 +235,91 @@ Deno.test("PartitionReader.next: a complete segment that stays unreadable is lef
   await closePartition(next);
 });
 
+Deno.test("PartitionReader.next: what the disk failed to read is tried again, less and less often, and comes once", async () => {
+  const storage = new SimStorage({});
+  const partition = await openPartition(storage, { segmentBytesMax: 300 });
+  const { reader, clock, metrics, budget } = partition;
+  await append(partition, range(0, 6));
+  let isBroken = true;
+  let failed = 0;
+  storage.fault = ({ name, path }) => {
+    if (!isBroken || name !== "read" || path !== segmentPath(PARTITION, 2)) return null;
+    failed++;
+    return "io";
+  };
+  const numbers: number[] = [];
+  const readForSeconds = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second++, await clock.advance(1000)) {
+      try {
+        for (let found = await reader.next(); found; found = await reader.next()) {
+          numbers.push(numberOf(found));
+          reader.settle(found.position);
+        }
+      } catch (error) {
+        assert(error instanceof SpoolError);
+      }
+    }
+  };
+  await readForSeconds(3600);
+  assertEquals([numbers, metrics.read(METRICS.spoolUnreadable)], [[0, 1, 4, 5], 1]);
+  // Five times each after pauses of half a minute, one, two, and so on.
+  assert(failed >= 25 && failed <= 40, `${failed} failed reads in an hour`);
+  isBroken = false;
+  await readForSeconds(3600);
+  assertEquals([numbers, metrics.read(METRICS.spoolUnreadable)], [[0, 1, 4, 5, 2, 3], 0]);
+  await reader.checkpoint();
+  await closePartition(partition);
+  // Its segment is done with as others are.
+  assertEquals([segmentsOf(storage), budget.bytesUsed], [
+    [segmentName(3)],
+    storage.files.get(segmentPath(PARTITION, 3))!.content.length,
+  ]);
+});
+
+Deno.test("PartitionReader.next: of a segment that failed only what was not read comes again, also by queues of projects", async () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const random = seededRandom(seed);
+    const storage = new SimStorage({});
+    const fairLimits = { perProject: 1, heldMax: 2, heldBytesMax: 400, putOffBytesMax: 900, stretchesMax: 6 };
+    const partition = await openPartition(storage, {
+      segmentBytesMax: 600,
+      chunkBytes: 256,
+      fairLimits,
+      freshMs: 150,
+      backlogShare: 0.3,
+    });
+    const { reader, writer, clock } = partition;
+    const numbers: number[] = [];
+    let fails = 0;
+    storage.fault = ({ name }) => name === "read" && random() < fails ? "io" : null;
+    let next = 0;
+    for (let step = 0; step < 60; step++) {
+      fails = step < 50 && step % 10 > 4 ? 0.9 : 0;
+      for (let count = Math.floor(random() * 4); count > 0 && step < 50; count--) {
+        const number = next++;
+        await writer.append({ ...numbered(number), projectHash: number % 3 });
+      }
+      for (let tries = 0; tries < 12; tries++) {
+        try {
+          const found = await reader.next();
+          if (found === null) break;
+          numbers.push(numberOf(found));
+          if (random() < 0.7) reader.settle(found.position);
+        } catch (error) {
+          assert(error instanceof SpoolError);
+        }
+      }
+      await clock.advance(random() < 0.2 ? 40_000 : 100);
+    }
+    for (let hour = 0; hour < 3; hour++) {
+      await clock.advance(3_600_000);
+      numbers.push(...(await readAll(reader)).map(numberOf));
+    }
+    assertEquals(numbers.sort((a, b) => a - b), range(0, next), `seed ${seed}`);
+    await closePartition(partition);
+  }
+});
+
 Deno.test("PartitionReader: a checkpoint that cannot be written is tried again", async () => {
   const storage = new SimStorage({});
   const partition = await openPartition(storage);
@@ -256,7 +343,12 @@ Deno.test("PartitionReader.reread: says so when the bytes are no longer what the
   const file = storage.files.get(segmentPath(PARTITION, 1))!;
   file.content = file.content.slice();
   file.content[100] = file.content[100]! ^ 1;
-  await assertRejects(() => partition.reader.reread(position), SpoolError, "damaged");
+  await assertRejects(() => partition.reader.reread(position), RecordLost, "damaged");
+  storage.fault = ({ name }) => name === "read" ? "io" : null;
+  await assertRejects(() => partition.reader.reread(position), SpoolError);
+  storage.fault = () => null;
+  storage.files.delete(segmentPath(PARTITION, 1));
+  await assertRejects(() => partition.reader.reread(position), RecordLost, "missing");
   await closePartition(partition);
 });
 
