@@ -1,5 +1,5 @@
 /** The command line as a user meets it: a child process, its output and its exit code. */
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import project from "../../deno.json" with { type: "json" };
 import { runCommand, spawnCommand } from "../support/node_command.ts";
@@ -125,9 +125,13 @@ async function startsWith(start: Start): Promise<void> {
   const { args, env } = start(upstream.url, port!);
   const child = spawnCommand(["run", ...args], { env, clearEnv: true, cwd: folder });
   const stderr = new Response(child.stderr).text();
+  let isOver = false;
+  void child.status.then(() => isOver = true);
   try {
     const healthcheck = ["healthcheck", "--mode", "ready", "--host", "127.0.0.1", "--port", String(port)];
-    await until("the node is ready", async () => (await runCommand(healthcheck)).code === 0);
+    // It does not get that far where something else has the default port of the admin listener.
+    await until("the node is ready", async () => isOver || (await runCommand(healthcheck)).code === 0);
+    assert(!isOver, isOver ? await stderr : "");
     const envelope =
       '{"event_id":"9ec79c33ec9942ab8353589fcb2e04dc"}\n{"type":"event"}\n{"message":"hello"}\n';
     const answer = await fetch(`http://127.0.0.1:${port}/api/1/envelope/?sentry_key=${TEST_KEY}`, {
@@ -137,7 +141,7 @@ async function startsWith(start: Start): Promise<void> {
     assertEquals(await answer.json(), { id: "9ec79c33ec9942ab8353589fcb2e04dc" });
     await until("the envelope arrives", () => upstream.requests.length === 1);
   } finally {
-    child.kill("SIGTERM");
+    if (!isOver) child.kill("SIGTERM");
     const { code } = await child.status;
     const text = await stderr;
     await Deno.remove(folder, { recursive: true });
