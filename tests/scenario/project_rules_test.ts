@@ -7,6 +7,7 @@ import { ScriptedUpstream, type UpstreamCall } from "../support/scripted_upstrea
 import { until } from "../support/until.ts";
 
 const OTHER_KEY = "b".repeat(32);
+const STRANGERS_KEY = "d".repeat(32);
 const TRACE_ID = "0123456789abcdef0123456789abcdef";
 const EVENT_ID = "c".repeat(32);
 
@@ -23,8 +24,9 @@ async function send(
   items: string[],
   headers: object = {},
   key = TEST_KEY,
+  projectId = 1,
 ): Promise<Response> {
-  const answer = await fetch(`${node.url}/api/1/envelope/?sentry_key=${key}`, {
+  const answer = await fetch(`${node.url}/api/${projectId}/envelope/?sentry_key=${key}`, {
     method: "POST",
     body: [JSON.stringify({ event_id: EVENT_ID, ...headers }), ...items].join("\n"),
   });
@@ -151,33 +153,49 @@ Deno.test("quotas count over two lanes and are announced until their window ends
   await upstream.until(() => reported(upstream)["rate_limited_events spent error"] === 7);
 });
 
-Deno.test("limits the upstream put on a project hold for its other keys, and over a restart: section 6", async () => {
-  await using upstream = ScriptedUpstream.start();
-  const spool = await Deno.makeTempDir({ prefix: "landfall-test-" });
-  const options = {
-    upstream: upstream.url,
-    config: { "relay.mode": "static", "spool.envelopes.path": spool },
-    files: {
-      "projects/1.json": project({}, { publicKeys: [{ publicKey: TEST_KEY }, { publicKey: OTHER_KEY }] }),
-    },
-  };
-  try {
-    upstream.script({ status: 429, headers: { "X-Sentry-Rate-Limits": "600:error:project:quota_hit" } });
-    {
+/** Whom a limit is put on, and whose other key it holds for. */
+const SHARED = [["project", 1], ["organization", 2]] as const;
+
+for (const [scope, otherId] of SHARED) {
+  Deno.test(`limits the upstream put on the ${scope} of a key hold for its other keys, in all lanes and over a restart: section 6`, async () => {
+    await using upstream = ScriptedUpstream.start();
+    const spool = await Deno.makeTempDir({ prefix: "landfall-test-" });
+    const keys = [{ publicKey: TEST_KEY }, { publicKey: OTHER_KEY }];
+    const options = {
+      upstream: upstream.url,
+      config: { "relay.mode": "static", "spool.envelopes.path": spool, "lanes": 2 },
+      files: {
+        "projects/1.json": project({}, { publicKeys: otherId === 1 ? keys : keys.slice(0, 1) }),
+        ...otherId === 2 && { "projects/2.json": project({}, { publicKeys: keys.slice(1) }) },
+        "projects/3.json": project({}, { organizationId: 8, publicKeys: [{ publicKey: STRANGERS_KEY }] }),
+      },
+    };
+    const post = (node: NodeFixture, key: string, id: number) => send(node, [item("event", {})], {}, key, id);
+    try {
+      upstream.script({ status: 429, headers: { "X-Sentry-Rate-Limits": `600:error:${scope}:quota_hit` } });
+      {
+        await using node = await startNode(options);
+        assertEquals((await post(node, TEST_KEY, 1)).status, 200);
+        // As many connections, of which each lane takes some.
+        const areRefused = async (): Promise<boolean> => {
+          const answers = await Promise.all(Array.from({ length: 16 }, () => post(node, OTHER_KEY, otherId)));
+          return answers.every(({ status }) => status === 429);
+        };
+        await until("the other key is limited in all lanes", areRefused);
+        assertEquals((await post(node, STRANGERS_KEY, 3)).status, 200);
+      }
       await using node = await startNode(options);
-      assertEquals((await send(node, [item("event", {})])).status, 200);
-      const isRefused = async (): Promise<boolean> =>
-        (await send(node, [item("event", {})], {}, OTHER_KEY)).status === 429;
-      await until("the other key is limited", isRefused);
+      const answer = await post(node, OTHER_KEY, otherId);
+      assertEquals(answer.status, 429);
+      assertEquals(
+        answer.headers.get("x-sentry-rate-limits")?.replace(/^\d+/, "N"),
+        `N:error:${scope}:quota_hit`,
+      );
+    } finally {
+      await Deno.remove(spool, { recursive: true });
     }
-    await using node = await startNode(options);
-    const answer = await send(node, [item("event", {})]);
-    assertEquals(answer.status, 429);
-    assertMatch(answer.headers.get("x-sentry-rate-limits") ?? "", /^\d+:error:project:quota_hit$/);
-  } finally {
-    await Deno.remove(spool, { recursive: true });
-  }
-});
+  });
+}
 
 Deno.test("what a forward half drops is reported too, after a restart if need be: section 10", async () => {
   await using upstream = ScriptedUpstream.start();
