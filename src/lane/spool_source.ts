@@ -40,7 +40,7 @@ const log = logger("lane");
 const DISK_PAUSE_MS = 1000;
 
 /** Until a record that waited and could not be read then is tried again. */
-const REREAD_PAUSE_MS = 10_000;
+const REREAD_PAUSE_MS = 5000;
 
 /** Options of {@link SpoolSource}. */
 export interface SpoolSourceOptions {

@@ -1,6 +1,9 @@
 /** Answers before the disk has it, and disks that run full or vanish under a running node: real processes and file-systems. */
 import { assert, assertEquals } from "@std/assert";
+import { METRICS } from "../../src/telemetry/catalogue.ts";
 import { EventLoad } from "../support/event_load.ts";
+import { FailingStorage, READ_ONLY, type StorageFault } from "../support/failing_storage.ts";
+import { startNode } from "../support/node_fixture.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { postEvent } from "../support/post_event.ts";
 import { report } from "../support/report.ts";
@@ -49,6 +52,66 @@ Deno.test("a spool folder deleted under the node: no untrue answer after that, a
   assertEquals(next.status, 200);
   await upstream.until(() => upstream.accepted(next.eventId));
   assertEquals(await node.terminate(), 0);
+});
+
+const IN_PROCESS = {
+  "http.retry_delay": 0.05,
+  "http.max_retry_interval": 0.1,
+  "http.outage_grace_period": 0.1,
+  "logging.level": "off",
+};
+const WRITE_TROUBLE: readonly (readonly [string, StorageFault])[] = [
+  ["is remounted read-only", READ_ONLY],
+  ["gives EIO to syncs", (name) => name === "sync"],
+  ["gives EIO to writes", (name) => name === "write"],
+];
+
+for (const [what, fault] of WRITE_TROUBLE) {
+  Deno.test(`a disk that ${what}: 503, readiness and metrics say so, and the node is back without a restart`, async () => {
+    await using upstream = ScriptedUpstream.start();
+    const disk = new FailingStorage();
+    await using node = await startNode({ upstream: upstream.url, config: IN_PROCESS, storage: disk.storage });
+    const { metrics } = node.node;
+    const before = await postEvent(node.url);
+    await upstream.until(() => upstream.accepted(before.eventId));
+    disk.fault = fault;
+    const refused = await Promise.all(Array.from({ length: 5 }, () => postEvent(node.url)));
+    assertEquals(refused.map(({ status }) => status), refused.map(() => 503));
+    await until("readiness says so", () => node.node.status().phase === "unready");
+    assertEquals(node.node.status().problems, ["the disk refuses writes"]);
+    assertEquals(metrics.read(METRICS.spoolUnhealthy), 1);
+    assert(metrics.read(METRICS.spoolRefused, "io_error") >= 5);
+    disk.fault = () => false;
+    await until("the node is ready again", () => node.node.status().phase === "ready");
+    assertEquals(metrics.read(METRICS.spoolUnhealthy), 0);
+    const after = await postEvent(node.url);
+    assertEquals(after.status, 200);
+    await upstream.until(() => upstream.accepted(after.eventId));
+    await until("nothing waits", () => node.node.status().spool.waiting === 0);
+    // What was refused was never sent, and what was acknowledged once.
+    assertEquals(upstream.requests.map(({ eventId }) => eventId), [before.eventId, after.eventId]);
+  });
+}
+
+Deno.test("a disk that gives EIO to reads: what waits is kept, new events are taken, and all of it leaves once that ends", async () => {
+  await using upstream = ScriptedUpstream.start();
+  upstream.behave({ status: 503 });
+  const disk = new FailingStorage();
+  const config = { ...IN_PROCESS, "http.outage_grace_period": 60 };
+  await using node = await startNode({ upstream: upstream.url, config, storage: disk.storage });
+  const waiting = await Promise.all(Array.from({ length: 20 }, () => postEvent(node.url)));
+  await upstream.until(() => waiting.every(({ eventId }) => upstream.byEventId().has(eventId)));
+  // All of them were tried once, and have to be read again.
+  disk.fault = (name, path) => name === "read" && path.endsWith(".seg");
+  upstream.behave({});
+  await until("reads have failed", () => disk.failed >= 3);
+  const meanwhile = await postEvent(node.url);
+  assertEquals([meanwhile.status, node.node.status().phase], [200, "ready"]);
+  disk.fault = () => false;
+  const all = [...waiting, meanwhile];
+  await until("all arrive", () => all.every(({ eventId }) => upstream.accepted(eventId)));
+  await until("nothing waits", () => node.node.status().spool.waiting === 0);
+  assertEquals(node.node.metrics.read(METRICS.spoolCorrupt), 0);
 });
 
 Deno.test("a volume that runs full under load: truthful answers, not ready, and back without a restart", async () => {

@@ -15,6 +15,7 @@ import type { HalfKind } from "../../src/lane/messages.ts";
 import { Node } from "../../src/node.ts";
 import type { DnsResolver } from "../../src/upstream/dns_resolver.ts";
 import { diskStorage } from "../../src/spool/disk_storage.ts";
+import type { Storage } from "../../src/spool/storage.ts";
 
 /** What a test can do to a node. */
 export interface NodeFixture extends AsyncDisposable {
@@ -36,13 +37,23 @@ export interface NodeFixtureOptions {
   readonly inWorkers?: boolean;
   /** Clock of the control plane, and of halves in this isolate. */
   readonly clock?: Clock;
+  /** Disk of the control plane, and of halves in this isolate. */
+  readonly storage?: Storage;
   /** Answers questions for names of endpoints. */
   readonly resolver?: DnsResolver;
 }
 
 /** Starts a node in a folder of its own, which goes with it. */
 export async function startNode(
-  { upstream, config = {}, files = {}, inWorkers = false, clock = systemClock, resolver }: NodeFixtureOptions,
+  {
+    upstream,
+    config = {},
+    files = {},
+    inWorkers = false,
+    clock = systemClock,
+    storage = diskStorage,
+    resolver,
+  }: NodeFixtureOptions,
 ): Promise<NodeFixture> {
   const folder = await Deno.makeTempDir({ prefix: "landfall-test-" });
   for (const [path, text] of Object.entries(files)) {
@@ -65,7 +76,7 @@ export async function startNode(
     value,
     origin: { kind: "flag", name: "test" },
   }));
-  const deps = { clock, storage: diskStorage };
+  const deps = { clock, storage };
   const inProcess = spawnInProcess({
     ingest: (port) => ingestHalf(port, deps),
     forward: (port) => forwardHalf(port, deps),
