@@ -1,6 +1,8 @@
 /** `landfall spool` beside a running node and on a stopped one: real processes, real files. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
+import { extendCrc32 } from "../../src/spool/crc32.ts";
+import { LargeEnvelope, postLarge } from "../support/large_post.ts";
 import { runCommand } from "../support/node_command.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { postEvent } from "../support/post_event.ts";
@@ -133,6 +135,49 @@ Deno.test("spool requeue, verify: beside a node under load nothing is lost and n
   isLoaded = false;
   await load;
   await upstream.until(() => [...eventIds, ...posted].every((id) => upstream.accepted(id)));
+});
+
+Deno.test("spool: large dead letters of a node under load are shown, checked, exported byte for byte, sent, and deleted", async () => {
+  await using upstream = ScriptedUpstream.start();
+  const config = { http: { encoding: "identity" } };
+  const { node, spool } = await nodeWithDeadLetters(upstream, 0, config);
+  await using _ = node;
+  const large = [1, 2].map((n) => new LargeEnvelope(n, 3 * 1024 * 1024));
+  const ids = large.map(({ seed }) => seed.toString(16).padStart(32, "0"));
+  for (const each of large) assertEquals(await postLarge(node.port, each), 200);
+  await until("both are dead", async () => (await deadLetters(spool)).length === 2);
+  upstream.behave({});
+  let isLoaded = true;
+  const posted: string[] = [];
+  const load = Promise.all(Array.from({ length: 2 }, async () => {
+    while (isLoaded) posted.push((await postEvent(node.url)).eventId);
+  }));
+  const dead = await deadLetters(spool);
+  assertEquals(dead.map(({ eventId }) => eventId).sort(), ids);
+  for (const { id, eventId } of dead) assertStringIncludes((await spool("show", id)).stdout, eventId);
+  const verified = await spool("verify");
+  assertEquals([verified.code, verified.stdout.includes("all whole")], [0, true], verified.stdout);
+  assertEquals((await spool("export", "--dead", "--to", `${node.folder}/out`)).code, 0);
+  for await (const { name } of Deno.readDir(`${node.folder}/out`)) {
+    const bytes = await Deno.readFile(`${node.folder}/out/${name}`);
+    const original = large[ids.indexOf(name.split(".")[1]!)]!;
+    assertEquals([bytes.length, extendCrc32(0, bytes)], [original.bytes, original.crc]);
+  }
+  assertEquals((await spool("requeue")).code, 0);
+  await upstream.until(() => ids.every((id) => upstream.accepted(id)));
+  isLoaded = false;
+  await load;
+  await upstream.until(() => posted.every((id) => upstream.accepted(id)));
+  assertEquals(await deadLetters(spool), []);
+
+  upstream.behave(REJECT);
+  assertEquals(await postLarge(node.port, new LargeEnvelope(3, 3 * 1024 * 1024)), 200);
+  await until("it is dead", async () => (await deadLetters(spool)).length === 1);
+  assertEquals((await spool("purge")).code, 1);
+  assertEquals((await deadLetters(spool)).length, 1);
+  assertEquals((await spool("purge", "--yes")).code, 0);
+  const bodies = [...Deno.readDirSync(`${node.folder}/spool/p0/dead/large`)].map(({ name }) => name);
+  assertEquals([bodies, await deadLetters(spool)], [[], []]);
 });
 
 Deno.test("spool requeue: a node that is killed meanwhile loses none of the dead letters", async () => {
