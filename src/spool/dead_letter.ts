@@ -25,6 +25,8 @@ import { type Storage, StorageError } from "./storage.ts";
 const SEGMENTS = 8;
 /** How long a lane within its share waits for the others to give way. Longer is a lane that is not there. */
 const GIVE_WAY_MS = 2000;
+/** How long it asks no more after that: many records must not wait one after the other, least of all while the node stops. */
+const ASK_PAUSE_MS = 10_000;
 
 /** Options of {@link DeadLetter.open}. */
 export interface DeadLetterOptions {
@@ -54,6 +56,8 @@ export class DeadLetter {
   readonly #sealed = new Set<number>();
   readonly #share: DeadLetterShare;
   readonly #closing = new AbortController();
+  /** From when on other lanes may be asked again. */
+  #askAgainMs = -Infinity;
   #turn: Promise<unknown> = Promise.resolve();
   #givingWay: Promise<void> = Promise.resolve();
 
@@ -191,10 +195,13 @@ export class DeadLetter {
     const share = this.#share;
     const { clock } = this.#o;
     const isShort = (): boolean => share.isShort(this.#o.bytesMax);
-    const endMs = clock.monotonic() + GIVE_WAY_MS;
+    const startMs = clock.monotonic();
+    if (startMs < this.#askAgainMs) return false;
     share.ask(bytes);
-    while (isShort() && clock.monotonic() < endMs) await share.changed(clock, isShort);
-    return this.#tryTake(bytes);
+    while (isShort() && clock.monotonic() < startMs + GIVE_WAY_MS) await share.changed(clock, isShort);
+    const isTaken = this.#tryTake(bytes);
+    if (!isTaken) this.#askAgainMs = clock.monotonic() + ASK_PAUSE_MS;
+    return isTaken;
   }
 
   /** Deletes what is beyond the share of this lane whenever another one within its own asks for room. */

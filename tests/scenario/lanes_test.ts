@@ -3,7 +3,8 @@ import { assert, assertEquals } from "@std/assert";
 import { NODE_ENGINE_IS_COMPLETE } from "../../src/listener/node_engine.ts";
 import { EXPOSURES } from "../support/listener_fixture.ts";
 import { NodeProcess, TEST_KEY } from "../support/node_process.ts";
-import { RawHttp, rawRequest, requestBytes } from "../support/raw_http.ts";
+import { bytesIn, deadLetterFiller, eventRequest, LaneClients, newEventId } from "../support/lane_clients.ts";
+import { type RawHttp, rawRequest, requestBytes } from "../support/raw_http.ts";
 import { RawUpstream } from "../support/raw_upstream.ts";
 import { ScriptedUpstream } from "../support/scripted_upstream.ts";
 import { SlowPost } from "../support/slow_post.ts";
@@ -83,27 +84,11 @@ Deno.test("two lanes: the dead letter of one has what the other leaves, and give
   const spool = { dead_letter_size: DEAD_BYTES_MAX };
   const config = { lanes: 2, spool, listener: { exposure: "load_balancer" }, logging: { level: "off" } };
   await using node = await NodeProcess.start({ upstream: upstream.url, config });
-  const dead = (): number[] => ["p0", "p1"].map((name) => bytesIn(node, `${name}/dead`));
-  const expectWithin = (): void => {
-    const [first, second] = dead();
-    assert(first! + second! <= DEAD_BYTES_MAX, `${first} + ${second} bytes`);
-  };
   using clients = await LaneClients.connect(node, 16);
-  let sent = clients.of(0).length + clients.of(1).length;
-  /** Has records rejected of a lane, over one of its connections, until its dead letter holds so many bytes. */
-  const fill = async (client: RawHttp, lane: number, bytes: number): Promise<void> => {
-    while (dead()[lane]! < bytes) {
-      for (let count = 0; count < 8; count++) await client.send(eventRequest("x".repeat(4000)));
-      for (let count = 0; count < 8; count++) assertEquals((await client.response())?.status, 200);
-      sent += 8;
-      await upstream.until(() => upstream.requests.length >= sent);
-      expectWithin();
-    }
-  };
-  const [first, second] = [clients.of(0)[0]!, clients.of(1)[0]!];
-  await fill(first, 0, DEAD_BYTES_MAX * 0.9);
-  await fill(second, 1, DEAD_BYTES_MAX * 0.45);
-  assert(dead()[0]! > DEAD_BYTES_MAX * 0.4, `${dead()}`);
+  const { fill, dead } = deadLetterFiller({ node, upstream, clients, bytesMax: DEAD_BYTES_MAX });
+  await fill(0, DEAD_BYTES_MAX * 0.9);
+  await fill(1, DEAD_BYTES_MAX * 0.45);
+  assert(dead(0) > DEAD_BYTES_MAX * 0.4, `${dead(0)}`);
 });
 
 Deno.test("two lanes: one passes on as many requests as the other leaves", async () => {
@@ -169,38 +154,6 @@ Deno.test("two lanes: a backlog in one has the whole upstream while the other ha
   await until("everything arrives", () => envelopes >= 300);
 });
 
-/** Connections of which is known to which of two lanes they go. */
-class LaneClients implements Disposable {
-  readonly #clients: { readonly client: RawHttp; readonly lane: number }[] = [];
-
-  /** Connects so often, and on until both lanes have some: shows by an event where each leads. */
-  static async connect(node: NodeProcess, count: number): Promise<LaneClients> {
-    const clients = new LaneClients();
-    while (clients.#clients.length < count || clients.of(0).length < 2 || clients.of(1).length < 2) {
-      const before = bytesIn(node, "p0");
-      const client = await RawHttp.connect(node.port);
-      await client.send(eventRequest("hello"));
-      assertEquals((await client.response())?.status, 200);
-      clients.#clients.push({ client, lane: bytesIn(node, "p0") > before ? 0 : 1 });
-    }
-    return clients;
-  }
-
-  of(lane: number): RawHttp[] {
-    return this.#clients.filter((other) => other.lane === lane).map(({ client }) => client);
-  }
-
-  [Symbol.dispose](): void {
-    for (const { client } of this.#clients) client[Symbol.dispose]();
-  }
-}
-
-/** A request with one event, for a connection that stays. */
-function eventRequest(message: string): Uint8Array {
-  const body = `{"event_id":"${newEventId()}"}\n{"type":"event"}\n${JSON.stringify({ message })}\n`;
-  return requestBytes("POST", `/api/1/envelope/?sentry_key=${TEST_KEY}`, {}, body);
-}
-
 /** Sends an event over a connection of its own. */
 async function postAnew(port: number): Promise<{ eventId: string; status: number }> {
   const eventId = newEventId();
@@ -209,15 +162,4 @@ async function postAnew(port: number): Promise<{ eventId: string; status: number
   const answer = await rawRequest(port, requestBytes("POST", path, { connection: "close" }, body));
   assert(answer, "the connection ended without an answer");
   return { eventId, status: answer.status };
-}
-
-function newEventId(): string {
-  return crypto.randomUUID().replaceAll("-", "");
-}
-
-/** Bytes of segments in a partition of the node's spool. */
-function bytesIn(node: NodeProcess, partition: string): number {
-  const folder = `${node.folder}/spool/${partition}`;
-  const segments = [...Deno.readDirSync(folder)].filter(({ name }) => name.endsWith(".seg"));
-  return segments.reduce((sum, { name }) => sum + Deno.statSync(`${folder}/${name}`).size, 0);
 }
