@@ -11,7 +11,7 @@ const WAITING_PER_PROJECT = 64;
 
 /**
  * Records that wait for another try, for room at their upstream, for the project their trace began in or, being large,
- * for their turn; they keep their place on disk and some 150 bytes of memory each.
+ * for their turn; they keep their place on disk and some 250 bytes of memory each.
  *
  * Limits: a project of which more than {@link WAITING_PER_PROJECT} wait is on hold until half of them do not. At most
  * {@link WAITING_MAX} wait; when that many projects fail, nothing new is to be read.
