@@ -47,6 +47,13 @@ export const ALERT_RULES = `groups:
         annotations:
           summary: "The disk of {{ $labels.instance }} refuses writes"
           description: "Clients get 503. See the log of room spool for the error of the system."
+      - alert: LandfallDiskFailsReads
+        expr: landfall_spool_unreadable_places > 0
+        for: 5m
+        labels: { severity: warning }
+        annotations:
+          summary: "The disk of {{ $labels.instance }} fails to read what waits"
+          description: "It is kept and tried again; other records go on. See the log of room spool for where."
       - alert: LandfallBacklogDoesNotShrink
         expr: landfall_drain_seconds_left < 0 and landfall_upstream_outage == 0
         for: 30m
