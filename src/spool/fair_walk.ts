@@ -22,7 +22,7 @@ import { type InLine, TurnLine } from "./turn_line.ts";
 const READ_AHEAD = 8;
 /** Records of projects on hold that are passed over in one go. */
 const DIVERTED_MAX = 256;
-/** Failed reads of one stretch after which it is left where it is until the next start. */
+/** Failed reads of one stretch after which it is left where it is (unreadable_stretches.ts). */
 const READ_ATTEMPTS_MAX = 5;
 
 /** Options of {@link FairWalk}. */

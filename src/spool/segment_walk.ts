@@ -16,7 +16,7 @@ import { segmentPath } from "./segment_name.ts";
 import { type ScanStep, SegmentScanner } from "./segment_scanner.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
 
-/** Failed reads in a row after which the rest of a complete segment is left where it is until the next start. */
+/** Failed reads in a row after which the rest of a complete segment is left where it is (unreadable_stretches.ts). */
 const READ_ATTEMPTS_MAX = 5;
 
 /** A part of a segment that is to be read. */
@@ -33,7 +33,7 @@ export interface Stretch {
  * Bytes that will never come out.
  * - `corrupt`: a damaged record, or several if their headers are damaged
  * - `torn`: the end of a segment that a crash cut short; not acknowledged unless the disk lies
- * - `unreadable`: the disk fails there; kept, and tried again at the next start
+ * - `unreadable`: the disk fails there; kept, and tried again later
  * - `missing`: the file is gone
  */
 export interface SpoolLoss {
