@@ -11,6 +11,7 @@
  * bytes of the ring, a power of two.
  */
 import type { Clock } from "./clock.ts";
+import { SharedSignal } from "./shared_signal.ts";
 
 const HEAD = 0;
 const TAIL = 1;
@@ -20,21 +21,18 @@ const WAKES = 3;
 const CELLS_BYTES = 16;
 const NEWLINE = 10;
 
-/** A waiting reader looks by itself after this time. Also what keeps its event loop alive: `Atomics.waitAsync` does not. */
-const POLL_MS = 1000;
-
 /** Ring of lines in shared memory; construct it from `buffer` in the other isolate. */
 export class SharedRing {
   readonly #cells: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #mask: number;
   readonly #wakeBytes: number;
-  /** The wait in shared memory that is under way; one that an abort left behind serves the next. */
-  #listening: Promise<unknown> | null = null;
+  readonly #signal: SharedSignal;
 
   /** @param wakeBytes bytes that wake the reader; it finds fewer when it looks by itself */
   constructor(readonly buffer: SharedArrayBuffer, wakeBytes = 1) {
     this.#cells = new Int32Array(buffer, 0, CELLS_BYTES / 4);
+    this.#signal = new SharedSignal(this.#cells, WAKES);
     this.#bytes = new Uint8Array(buffer, CELLS_BYTES);
     this.#mask = this.#bytes.length - 1;
     this.#wakeBytes = wakeBytes;
@@ -68,10 +66,7 @@ export class SharedRing {
     Atomics.store(this.#cells, HEAD, head + line.length | 0);
     // Asked anew: the reader may have been here meanwhile, and waits again.
     const pending = this.pending;
-    if (pending >= this.#wakeBytes && pending - line.length < this.#wakeBytes) {
-      Atomics.add(this.#cells, WAKES, 1);
-      Atomics.notify(this.#cells, WAKES);
-    }
+    if (pending >= this.#wakeBytes && pending - line.length < this.#wakeBytes) this.#signal.raise();
     return true;
   }
 
@@ -95,21 +90,8 @@ export class SharedRing {
 
   /** Reader: resolves when enough waits to be read, on `signal`, or after a second. May be early. */
   async wait(clock: Clock, signal: AbortSignal): Promise<void> {
-    const seen = Atomics.load(this.#cells, WAKES);
-    if (signal.aborted || this.pending >= this.#wakeBytes) return;
-    const stop = new AbortController();
-    const abort = (): void => stop.abort();
-    signal.addEventListener("abort", abort, { once: true });
-    await Promise.race([clock.sleep(POLL_MS, stop.signal), this.#woken(seen)]);
-    stop.abort();
-    signal.removeEventListener("abort", abort);
-  }
-
-  #woken(seen: number): Promise<unknown> {
-    if (this.#listening) return this.#listening;
-    const result = Atomics.waitAsync(this.#cells, WAKES, seen);
-    if (!result.async) return Promise.resolve();
-    return this.#listening = result.value.then(() => this.#listening = null);
+    const seen = this.#signal.count;
+    if (this.pending < this.#wakeBytes) await this.#signal.wait(seen, clock, signal);
   }
 }
 

@@ -6,7 +6,12 @@
  */
 import type { OutcomeLedger } from "../outcomes/outcome_ledger.ts";
 import type { Admission } from "../projects/admission.ts";
-import { enforceLimits, type Enforcement, matchingLimits } from "../projects/enforce_limits.ts";
+import {
+  enforceLimits,
+  type Enforcement,
+  type LimitedQuantity,
+  matchingLimits,
+} from "../projects/enforce_limits.ts";
 import type { ItemPolicy } from "../projects/item_policy.ts";
 import type { PolicedQuantity } from "../projects/item_verdict.ts";
 import type { ProjectState } from "../projects/project_state.ts";
@@ -134,7 +139,7 @@ export class RecordPolicy {
 
   #count(
     meta: RequestMeta,
-    dropped: readonly (Omit<PolicedQuantity, "outcome"> & Partial<PolicedQuantity>)[],
+    dropped: readonly (LimitedQuantity & Partial<Pick<PolicedQuantity, "outcome">>)[],
   ): void {
     for (const { outcome = "rate_limited", category, quantity, reason } of dropped) {
       this.#o.ledger.count(meta, outcome, reason ?? "none", [[category, quantity]]);

@@ -1,8 +1,8 @@
 /** What policy says to the items of an envelope: what is left, and what became of the rest. */
-import type { DataCategory } from "../protocol/data_category.ts";
 import type { Envelope, EnvelopeItem, ScannedEnvelope } from "../protocol/envelope.ts";
 import { itemQuantities, type Quantity } from "../protocol/item_type.ts";
 import type { RateLimit } from "../protocol/rate_limit.ts";
+import type { LimitedQuantity } from "./enforce_limits.ts";
 
 /** What is policed. */
 export interface PolicedEnvelope {
@@ -16,13 +16,9 @@ export interface PolicedEnvelope {
   readonly userAgent: string | null;
 }
 
-/** Quantity that was taken out. */
-export interface PolicedQuantity {
+/** Quantity that was taken out; its reason is the name of a filter, `Sampled:<rules>`, or the reason code of a quota. */
+export interface PolicedQuantity extends LimitedQuantity {
   readonly outcome: "filtered" | "rate_limited";
-  readonly category: DataCategory;
-  readonly quantity: number;
-  /** Name of a filter, `Sampled:<rules>`, or the reason code of a quota. */
-  readonly reason: string | null;
 }
 
 /** What is left, and what became of the rest. */
